@@ -1,0 +1,52 @@
+// Package generators says what to do during a run, and when.
+//
+// A generator is an immutable value. Asking it for an operation changes
+// nothing; it answers with the operation and with the generator that remains
+// if that operation is taken. The design is that of Jepsen's pure generators
+// (github.com/jepsen-io/generator), and so are the names.
+package generators
+
+import "github.com/torture-harness/torture/histories"
+
+// Op is an operation to be: a history's Op without an index.
+type Op = histories.Op
+
+// Types of operations that are not recorded and reach no world.
+const (
+	// Sleeping occupies its process for Value nanoseconds.
+	Sleeping histories.Type = 101
+	// Logging hands Value, a string, to the run's log.
+	Logging histories.Type = 102
+)
+
+// Generator plans operations. nil is the generator with nothing left to do.
+type Generator interface {
+	// Op returns one of
+	//
+	//	op, rest   run op at op.Time, or ask again if anything happens before
+	//	nil, rest  nothing now; something may come when an event has happened
+	//	nil, nil   nothing, ever
+	//
+	// Asked twice with the same context it gives the same answer.
+	Op(ctx Context) (op *Op, rest Generator)
+
+	// Update returns the generator that follows event, an invocation or a
+	// completion of any process visible in ctx.
+	Update(ctx Context, event Op) Generator
+}
+
+// Ask is g.Op for a g that may be nil.
+func Ask(g Generator, ctx Context) (*Op, Generator) {
+	if g == nil {
+		return nil, nil
+	}
+	return g.Op(ctx)
+}
+
+// Tell is g.Update for a g that may be nil.
+func Tell(g Generator, ctx Context, event Op) Generator {
+	if g == nil {
+		return nil
+	}
+	return g.Update(ctx, event)
+}

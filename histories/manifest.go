@@ -1,0 +1,34 @@
+package histories
+
+import "time"
+
+// Manifest is all it takes to do a run again. It is run.json of the run's
+// directory.
+type Manifest struct {
+	Version  int               `json:"version"` // of the format; 1
+	ID       string            `json:"id"`      // the run's name, and its directory's
+	Target   string            `json:"target"`
+	Workload string            `json:"workload"`
+	Bug      string            `json:"bug,omitempty"`
+	Flags    map[string]string `json:"flags,omitempty"` // the target's own, e.g. reads=index
+	World    string            `json:"world"`           // sim or docker
+	Seed     uint64            `json:"seed"`
+	Nodes    int               `json:"nodes"`
+	Clients  int               `json:"clients"`
+
+	Rate      float64       `json:"rate"`       // operations per second, all clients together
+	TimeLimit time.Duration `json:"time_limit"` // of the main phase, ns
+	Timeout   time.Duration `json:"timeout"`    // of one operation, ns
+	Recovery  time.Duration `json:"recovery"`   // from the last cure to the final operations, at most, ns
+
+	Nemesis  []string      `json:"nemesis,omitempty"`  // kinds of faults
+	Targets  string        `json:"targets,omitempty"`  // target expression of the faults
+	Interval time.Duration `json:"interval,omitempty"` // mean time between a kind's faults, ns
+	Budget   string        `json:"budget,omitempty"`   // how many nodes may be unable to answer at once
+	Swarm    bool          `json:"swarm,omitempty"`    // the seed draws the conditions
+	Schedule bool          `json:"schedule,omitempty"` // schedule.jsonl holds what was replayed
+
+	Args     []string  `json:"args,omitempty"`     // the command line
+	Revision string    `json:"revision,omitempty"` // of torture's source; "+dirty" if changed
+	Started  time.Time `json:"started"`
+}

@@ -1,0 +1,96 @@
+// Package targets declares what is put to the test: one package per pattern,
+// each exporting one Target.
+package targets
+
+import (
+	"time"
+
+	"github.com/torture-harness/torture/checker"
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/node"
+)
+
+// Target is a pattern under test.
+type Target struct {
+	Name   string // as on the command line: "raft"
+	Doc    string // one sentence
+	Source string // the paper or manual it follows
+	Nodes  int    // cluster size by default
+
+	New      func(node.Options) node.Node
+	Messages node.Codec
+	Flags    []Flag
+
+	// Route is the rule by which clients choose a node; nil: process mod n.
+	Route func(Params) gen.Route
+
+	// Faults are the kinds that the target offers; a nemesis of another kind
+	// is a usage error.
+	Faults []nemesis.Kind
+	// Primary is the role (node.Env.Role) of a node that leads: "leader".
+	Primary string
+	// Leave and Join are the operations that nemesis membership asks of the
+	// nodes, with the node's name as value; empty if there are none.
+	Leave, Join string
+
+	Workloads []Workload // the first is the default
+	Promises  []Promise
+	Permits   []Permit
+	Bugs      []Bug
+}
+
+// Flag is an option of a target, typed by the values it can have.
+type Flag struct {
+	Name, Doc string
+	Values    []string // all that are allowed, the default first
+}
+
+// Params is what a run has been asked to be.
+type Params struct {
+	Options  node.Options
+	Nodes    []string
+	Clients  int
+	Rate     float64       // operations per second, all clients together
+	Recovery time.Duration // promised time from the last cure to normal service
+}
+
+// Workload drives a target and judges what came of it.
+type Workload struct {
+	Name, Doc string
+	// Ops is what clients do for as long as the run lasts. It sets no pace.
+	Ops func(Params) gen.Generator
+	// Final is what they do after the last cure and the recovery; nil: nothing.
+	Final func(Params) gen.Generator
+	// Checker judges the pattern's own promises; what holds for every run
+	// (vacuity, panics) is judged beside it.
+	Checker func(Params) checker.Checker
+}
+
+// Promise is a guarantee: under these faults, and any of them together, the
+// workload's checker must find the history valid.
+type Promise struct {
+	Workload  string
+	Guarantee string            // "linearizable per key"
+	When      map[string]string // flags that it needs, e.g. reads=primary; nil: any
+	Under     []nemesis.Kind
+}
+
+// Permit is an anomaly that the pattern's definition allows.
+type Permit struct {
+	Anomaly string // its kind, as checkers report it, or a measure's name
+	Doc     string
+	When    map[string]string // flags under which it is allowed; nil: any
+}
+
+// Bug is a defect planted on purpose, selected by name when a node is made.
+// The harness must find it, or is not to be trusted.
+type Bug struct {
+	Name      string
+	Doc       string // what is wrong and what it breaks
+	Workload  string
+	Flags     map[string]string // flags that it needs; nil: defaults
+	Under     []nemesis.Kind    // faults that provoke it
+	Anomalies []string          // kinds that it causes: one of them must be found
+	Within    int               // simulated runs, of successive seeds, that find it
+}
