@@ -2,10 +2,14 @@ package histories
 
 import "time"
 
+// ManifestVersion is the version of the format that this package writes. It
+// reads all of them.
+const ManifestVersion = 1
+
 // Manifest is all it takes to do a run again. It is run.json of the run's
 // directory.
 type Manifest struct {
-	Version  int               `json:"version"` // of the format; 1
+	Version  int               `json:"version"` // of the format: ManifestVersion
 	ID       string            `json:"id"`      // the run's name, and its directory's
 	Target   string            `json:"target"`
 	Workload string            `json:"workload"`
@@ -27,6 +31,7 @@ type Manifest struct {
 	Budget   string        `json:"budget,omitempty"`   // how many nodes may be unable to answer at once
 	Swarm    bool          `json:"swarm,omitempty"`    // the seed draws the conditions
 	Schedule bool          `json:"schedule,omitempty"` // schedule.jsonl holds what was replayed
+	End      time.Duration `json:"end,omitempty"`      // how long a replay goes on at least, ns
 
 	Args     []string  `json:"args,omitempty"`     // the command line
 	Revision string    `json:"revision,omitempty"` // of torture's source; "+dirty" if changed

@@ -48,6 +48,21 @@ func intern(name string) (Process, error) {
 	if ok {
 		return p, nil
 	}
+	return addName(name)
+}
+
+// internBytes is intern without a string for names that are known.
+func internBytes(name []byte) (Process, error) {
+	names.RLock()
+	p, ok := names.byName[string(name)]
+	names.RUnlock()
+	if ok {
+		return p, nil
+	}
+	return addName(string(name))
+}
+
+func addName(name string) (Process, error) {
 	names.Lock()
 	defer names.Unlock()
 	if p, ok := names.byName[name]; ok {
@@ -64,7 +79,7 @@ func intern(name string) (Process, error) {
 	}
 	name = strings.Clone(name)
 	names.list = append(names.list, name)
-	p = Process(-len(names.list))
+	p := Process(-len(names.list))
 	names.byName[name] = p
 	return p, nil
 }

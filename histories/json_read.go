@@ -1,0 +1,385 @@
+package histories
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// record is an op as a line of a file holds it. Its slices are of that line or
+// of the parser, and good until the next line is parsed.
+type record struct {
+	has     field // the fields that are there, and not null
+	index   int64
+	time    Time
+	process Process
+	typ     Type
+	final   bool
+	lamport uint64
+	f, node []byte // decoded
+	err     []byte // decoded
+	value   []byte // JSON
+	key     []byte // JSON
+	ext     []byte // JSON members without braces, sorted by name
+}
+
+// field is a set of the fields of an op.
+type field uint16
+
+const (
+	hasIndex field = 1 << iota
+	hasTime
+	hasProcess
+	hasType
+	hasF
+	hasValue
+	hasKey
+	hasNode
+	hasFinal
+	hasError
+	hasLamport
+)
+
+// fieldError is what is wrong with a field of a record.
+type fieldError struct {
+	field string
+	err   error
+}
+
+func (e *fieldError) Error() string { return "field " + e.field + ": " + e.err.Error() }
+func (e *fieldError) Unwrap() error { return e.err }
+
+func badField(name, format string, args ...any) error {
+	return &fieldError{name, fmt.Errorf(format, args...)}
+}
+
+// parser reads records. It builds no trees: a line is looked at once, and what
+// need not be decoded is not.
+type parser struct {
+	record
+	durations bool // time may be a string such as "2s"
+	seen      field
+	more      []extMember
+	buf       []byte
+}
+
+type extMember struct{ name, value []byte }
+
+// parse reads the object that line holds into the record. It fails with errCut
+// if the object's end is missing.
+func (p *parser) parse(line []byte) error {
+	p.record, p.seen, p.more = record{}, 0, p.more[:0]
+	i := skipSpace(line, 0)
+	if i >= len(line) || line[i] != '{' {
+		return wrong(line, i, "an op: { … }")
+	}
+	more := true
+	for i, more = skipBrace(line, i); more; {
+		nameEnd, from, err := skipName(line, i)
+		if err != nil {
+			return err
+		}
+		name := unquote(line[i:nameEnd])
+		if i, err = skipValue(line, from, 0); err != nil {
+			if err != errCut {
+				err = &fieldError{string(name), err}
+			}
+			return err
+		}
+		if err := p.field(name, line[from:i]); err != nil {
+			return err
+		}
+		if i, more, err = skipComma(line, i); err != nil {
+			return err
+		}
+	}
+	if i = skipSpace(line, i); i < len(line) {
+		return wrong(line, i, "the end of the line")
+	}
+	return p.sortExt()
+}
+
+// field takes one member of the record. raw is a JSON value.
+func (p *parser) field(name, raw []byte) error {
+	which, parse := p.known(name)
+	if which == 0 {
+		p.more = append(p.more, extMember{name, raw})
+		return nil
+	}
+	if p.seen&which != 0 {
+		return badField(string(name), "it appears twice")
+	}
+	p.seen |= which
+	if string(raw) == "null" {
+		return nil
+	}
+	p.has |= which
+	return parse(p, raw)
+}
+
+func (p *parser) known(name []byte) (field, func(*parser, []byte) error) {
+	switch string(name) {
+	case "index":
+		return hasIndex, (*parser).parseIndex
+	case "time":
+		return hasTime, (*parser).parseTime
+	case "process":
+		return hasProcess, (*parser).parseProcess
+	case "type":
+		return hasType, (*parser).parseType
+	case "f":
+		return hasF, (*parser).parseF
+	case "value":
+		return hasValue, func(p *parser, raw []byte) error { p.value = raw; return nil }
+	case "key":
+		return hasKey, func(p *parser, raw []byte) error { p.key = raw; return nil }
+	case "node":
+		return hasNode, (*parser).parseNode
+	case "final":
+		return hasFinal, (*parser).parseFinal
+	case "error":
+		return hasError, (*parser).parseError
+	case "lamport":
+		return hasLamport, (*parser).parseLamport
+	}
+	return 0, nil
+}
+
+func (p *parser) parseIndex(raw []byte) (err error) {
+	if p.index, err = parseInt(raw); err != nil || p.index < 0 {
+		return badField("index", "got %.40s, want a number from 0", raw)
+	}
+	return nil
+}
+
+func (p *parser) parseTime(raw []byte) error {
+	if p.durations && raw[0] == '"' {
+		d, err := time.ParseDuration(string(unquote(raw)))
+		if err != nil {
+			return badField("time", `got %.40s, want a duration such as "1.5s", or a number of nanoseconds`, raw)
+		}
+		p.time = Time(d)
+		return nil
+	}
+	t, err := parseInt(raw)
+	if err != nil {
+		return badField("time", "got %.40s, want a number of nanoseconds", raw)
+	}
+	p.time = Time(t)
+	return nil
+}
+
+func (p *parser) parseProcess(raw []byte) error {
+	const want = "want a number from 0 to 2147483647, or a name"
+	if raw[0] == '"' {
+		q, err := internBytes(unquote(raw))
+		if err != nil {
+			return &fieldError{"process", err}
+		}
+		p.process = q
+		return nil
+	}
+	n, err := parseInt(raw)
+	if err != nil || n < 0 || n > math.MaxInt32 {
+		return badField("process", "got %.40s, %s", raw, want)
+	}
+	p.process = Process(n)
+	return nil
+}
+
+func (p *parser) parseType(raw []byte) error {
+	switch string(raw) {
+	case `"invoke"`:
+		p.typ = Invoke
+	case `"ok"`:
+		p.typ = OK
+	case `"fail"`:
+		p.typ = Fail
+	case `"info"`:
+		p.typ = Info
+	default:
+		return badField("type", "got %.40s, want invoke, ok, fail or info", raw)
+	}
+	return nil
+}
+
+func (p *parser) parseF(raw []byte) (err error) {
+	p.f, err = parseString("f", raw)
+	return err
+}
+
+func (p *parser) parseNode(raw []byte) (err error) {
+	p.node, err = parseString("node", raw)
+	return err
+}
+
+// parseError takes any value, since Jepsen's errors are keywords, vectors and
+// maps: what is not a string is kept as its JSON text.
+func (p *parser) parseError(raw []byte) error {
+	if p.err = raw; raw[0] == '"' {
+		p.err = unquote(raw)
+	}
+	return nil
+}
+
+func (p *parser) parseFinal(raw []byte) error {
+	if p.final = raw[0] == 't'; !p.final && raw[0] != 'f' {
+		return badField("final", "got %.40s, want true or false", raw)
+	}
+	return nil
+}
+
+func (p *parser) parseLamport(raw []byte) (err error) {
+	if p.lamport, err = strconv.ParseUint(string(raw), 10, 64); err != nil {
+		return badField("lamport", "got %.40s, want a number from 0 to 18446744073709551615", raw)
+	}
+	return nil
+}
+
+// sortExt gathers the fields that an Op has no place for.
+func (p *parser) sortExt() error {
+	if len(p.more) == 0 {
+		return nil
+	}
+	slices.SortFunc(p.more, func(a, b extMember) int { return bytes.Compare(a.name, b.name) })
+	p.buf = p.buf[:0]
+	for i, m := range p.more {
+		if i > 0 {
+			if bytes.Equal(m.name, p.more[i-1].name) {
+				return badField(string(m.name), "it appears twice")
+			}
+			p.buf = append(p.buf, ',')
+		}
+		p.buf = append(appendString(p.buf, string(m.name)), ':')
+		p.buf = append(p.buf, m.value...)
+	}
+	p.ext = p.buf
+	return nil
+}
+
+// require tells which of the fields that every op of a history has is missing.
+func (r *record) require() error {
+	if r.has&hasProcess == 0 {
+		return badField("process", "it is missing: want the number of a client, or a name")
+	}
+	if r.has&hasType == 0 {
+		return badField("type", "it is missing: want invoke, ok, fail or info")
+	}
+	return nil
+}
+
+// op makes an Op of the record, which shares nothing with it.
+func (r *record) op() Op {
+	return Op{
+		Index: int(r.index), Time: r.time, Process: r.process, Type: r.typ, F: string(r.f),
+		Value: bytes.Clone(r.value), Key: bytes.Clone(r.key), Node: string(r.node), Final: r.final,
+		Error: string(r.err), Lamport: r.lamport, Ext: members(bytes.Clone(r.ext)),
+	}
+}
+
+// addRecord is Add of what a file holds.
+func (b *Builder) addRecord(r *record) error {
+	if r.has&hasTime == 0 {
+		r.time = Time(len(b.c.meta))
+	}
+	return b.push(&row{
+		time: r.time, process: r.process, typ: r.typ, final: r.final, lamport: r.lamport,
+		f: b.internBytes(r.f), node: b.internBytes(r.node), err: b.internBytes(r.err),
+		value: r.value, key: r.key, ext: r.ext,
+	})
+}
+
+func parseString(name string, raw []byte) ([]byte, error) {
+	if raw[0] != '"' {
+		return nil, badField(name, "got %.40s, want a string", raw)
+	}
+	return unquote(raw), nil
+}
+
+var errNotInt = errors.New("want a whole number")
+
+// parseInt reads a JSON number without fraction or exponent.
+func parseInt(raw []byte) (int64, error) {
+	if len(raw) > 18 {
+		return strconv.ParseInt(string(raw), 10, 64)
+	}
+	digits, minus := raw, raw[0] == '-'
+	if minus {
+		digits = raw[1:]
+	}
+	var n int64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, errNotInt
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if minus {
+		n = -n
+	}
+	return n, nil
+}
+
+// members makes a map of the members of an object that skipObject has
+// accepted, nil if there are none. Its values share the bytes of text.
+func members(text []byte) map[string]json.RawMessage {
+	if len(text) == 0 {
+		return nil
+	}
+	m := map[string]json.RawMessage{}
+	eachMember(text, func(name, value []byte) bool {
+		m[string(name)] = value
+		return true
+	})
+	return m
+}
+
+// member returns the value of one of them, or nil.
+func member(text []byte, want string) (found json.RawMessage) {
+	eachMember(text, func(name, value []byte) bool {
+		if string(name) == want {
+			found = value
+		}
+		return found == nil
+	})
+	return found
+}
+
+func eachMember(text []byte, yield func(name, value []byte) bool) {
+	for i := 0; i < len(text); {
+		nameEnd, from, err := skipName(text, i)
+		if err != nil {
+			panic(fmt.Sprintf("members %s: %v", text, err))
+		}
+		end, err := skipValue(text, from, 0)
+		if err != nil {
+			panic(fmt.Sprintf("members %s: %v", text, err))
+		}
+		if !yield(unquote(text[i:nameEnd]), text[from:end:end]) {
+			return
+		}
+		i = skipSpace(text, end)
+		if i < len(text) {
+			i = skipSpace(text, i+1) // a comma
+		}
+	}
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Fields that Op does not have
+// become Ext.
+func (op *Op) UnmarshalJSON(b []byte) error {
+	var p parser
+	if err := p.parse(b); err != nil {
+		return err
+	}
+	if err := p.require(); err != nil {
+		return err
+	}
+	*op = p.op()
+	return nil
+}

@@ -1,0 +1,69 @@
+package histories
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Opened is a run's directory as it was found.
+type Opened struct {
+	Dir
+	Manifest Manifest
+	History  History // with the nodes' own records, see Merge
+	Torn     int     // records that were cut off when the run was, and are left out
+	Complete bool    // there is a result
+}
+
+// Open reads the directory of a run, complete or cut short at any instant.
+func Open(dir string) (*Opened, error) {
+	o := &Opened{Dir: Dir(dir)}
+	var err error
+	if o.Manifest, err = o.readManifest(); err != nil {
+		return nil, fmt.Errorf("open run: %w", err)
+	}
+	h, info, err := o.readHistory()
+	if err != nil {
+		return nil, fmt.Errorf("open run: %w", err)
+	}
+	var torn int
+	if o.History, torn, err = mergeRecords(o.Dir, h); err != nil {
+		return nil, fmt.Errorf("open run: %w", err)
+	}
+	o.Torn = info.Torn + torn
+	_, err = os.Stat(o.Path(ResultName))
+	o.Complete = err == nil
+	return o, nil
+}
+
+func (d Dir) readManifest() (m Manifest, err error) {
+	path := d.Path(ManifestName)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, fmt.Errorf("%s is not the directory of a run: %w", d, err)
+	}
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("%s: %w", path, err)
+	}
+	if m.Version < 1 || m.Version > ManifestVersion {
+		return m, fmt.Errorf("%s: its version is %d, and this torture reads 1 to %d", path, m.Version, ManifestVersion)
+	}
+	return m, nil
+}
+
+// readHistory reads history.jsonl, or history.jsonl.zst. A run that was killed
+// before it made either has an empty history.
+func (d Dir) readHistory() (History, ReadInfo, error) {
+	for _, name := range []string{HistoryName, HistoryName + ".zst"} {
+		h, info, err := ReadFile(d.Path(name), ReadOptions{})
+		if !errors.Is(err, fs.ErrNotExist) {
+			return h, info, err
+		}
+	}
+	return History{}, ReadInfo{}, nil
+}
