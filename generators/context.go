@@ -1,6 +1,7 @@
 package generators
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -17,38 +18,31 @@ type Context struct {
 	// Primaries are the nodes last known to lead; what is known may be stale.
 	Primaries []string
 
-	seed    uint64
-	place   uint64
-	route   Route
-	clients int // threads of clients in the whole run
-	threads []thread
+	seed  uint64
+	place uint64
+
+	crew      *crew               // the run's threads
+	processes []histories.Process // by thread: the process it runs; shared, never written
+	free      threads             // threads with nothing in flight; shared, never written
+	view      *view               // threads that this context shows
 }
 
 // Route names the node that a client's operation goes to. nil is the rule that
 // process p speaks to node p mod n.
 type Route func(op Op, nodes []string) string
 
-// A thread is a slot of concurrency; it runs one process at a time. When a
-// client crashes (its op ends Info), its thread goes on as a new process.
-type thread struct {
-	process histories.Process
-	free    bool
-}
-
-// client tells whether the thread belongs to the workload; else to a nemesis.
-func (t thread) client() bool { return t.process >= 0 }
-
 // NewContext is the context of a run's beginning: clients threads and one
 // thread per nemesis, all free.
 func NewContext(seed uint64, nodes []string, clients int, nemeses []histories.Process, route Route) Context {
-	ctx := Context{Nodes: nodes, seed: mix64(seed, 0x9e3779b97f4a7c15), route: route, clients: clients}
-	for i := range clients {
-		ctx.threads = append(ctx.threads, thread{histories.Process(i), true})
+	crew := newCrew(clients, nemeses, route)
+	return Context{
+		Nodes:     nodes,
+		seed:      mix64(seed, 0x9e3779b97f4a7c15),
+		crew:      crew,
+		processes: crew.first,
+		free:      crew.all.threads,
+		view:      crew.all,
 	}
-	for _, p := range nemeses {
-		ctx.threads = append(ctx.threads, thread{p, true})
-	}
-	return ctx
 }
 
 // At is the context of the i-th part of the generator asked: a child, or the
@@ -64,6 +58,18 @@ func (c Context) At(i uint64) Context {
 // draws more than once counts its draws, and asks c.At(count).
 func (c Context) Rand() *rand.Rand { return rand.New(rand.NewPCG(c.seed, c.place)) }
 
+// below returns the number in [0, n) of this place: one draw, without the
+// cost of Rand. n is far below 2⁶⁴, so that the modulus favours nothing that
+// could be seen.
+func (c Context) below(n int) int { return int(mix64(c.seed, c.place) % uint64(n)) }
+
+// exponential returns the exponentially distributed number of mean 1 of this
+// place.
+func (c Context) exponential() float64 {
+	u := float64(mix64(c.seed, c.place)>>11+1) / (1 << 53) // in (0, 1]
+	return -math.Log(u)
+}
+
 // mix64 hashes a pair of words: the finaliser of SplitMix64 (Steele, Lea and
 // Flood, OOPSLA 2014).
 func mix64(a, b uint64) uint64 {
@@ -75,56 +81,69 @@ func mix64(a, b uint64) uint64 {
 
 // SomeFree returns a free process, chosen by the seed and the place.
 func (c Context) SomeFree() (histories.Process, bool) {
-	free := 0
-	for _, t := range c.threads {
-		if t.free {
-			free++
-		}
-	}
-	if free == 0 {
+	i, ok := c.someFree()
+	if !ok {
 		return 0, false
 	}
-	k := int(mix64(c.seed, c.place) % uint64(free))
-	for _, t := range c.threads {
-		if t.free {
-			if k == 0 {
-				return t.process, true
-			}
-			k--
-		}
+	return c.processes[i], true
+}
+
+// someFree is SomeFree, as a thread.
+func (c Context) someFree() (int, bool) {
+	if c.view == nil {
+		return 0, false
 	}
-	panic("unreachable")
+	n := c.free.countAnd(c.view.threads)
+	if n == 0 {
+		return 0, false
+	}
+	return c.free.selectAnd(c.view.threads, c.below(n)), true
 }
 
 // AllFree reports whether nothing is in flight in this context.
-func (c Context) AllFree() bool {
-	return !slices.ContainsFunc(c.threads, func(t thread) bool { return !t.free })
+func (c Context) AllFree() bool { return c.Busy() == 0 }
+
+// Busy is the number of threads of this context with an operation in flight.
+func (c Context) Busy() int {
+	if c.view == nil {
+		return 0
+	}
+	return c.view.size - c.free.countAnd(c.view.threads)
 }
 
 // Fill completes op with a free process, its node, the present time and, if
-// it has no type, Invoke. It returns nil if no process is free.
+// it has no type, Invoke. A process that has a name is kept: what a nemesis
+// is to do waits for that nemesis. It returns nil if no process is free.
 func (c Context) Fill(op Op) *Op {
-	p, ok := c.SomeFree()
+	if !op.Process.Client() {
+		return c.FillFor(op, op.Process)
+	}
+	i, ok := c.someFree()
 	if !ok {
 		return nil
 	}
-	return c.FillFor(op, p)
+	return c.fill(op, i)
 }
 
 // FillFor is Fill for a given process. It returns nil if that process is not
 // free, or not in this context.
 func (c Context) FillFor(op Op, p histories.Process) *Op {
-	t, ok := c.thread(p)
-	if !ok || !t.free {
+	i, ok := c.thread(p)
+	if !ok || c.processes[i] != p || !c.free.has(i) {
 		return nil
 	}
+	return c.fill(op, i)
+}
+
+func (c Context) fill(op Op, thread int) *Op {
+	p := c.processes[thread]
 	op.Process, op.Time = p, max(op.Time, c.Time)
 	if op.Type == 0 {
 		op.Type = histories.Invoke
 	}
 	if p.Client() && op.Node == "" && op.Type == histories.Invoke && len(c.Nodes) > 0 {
-		if c.route != nil {
-			op.Node = c.route(op, c.Nodes)
+		if c.crew.route != nil {
+			op.Node = c.crew.route(op, c.Nodes)
 		}
 		if op.Node == "" {
 			op.Node = c.Nodes[int(p)%len(c.Nodes)]
@@ -133,50 +152,28 @@ func (c Context) FillFor(op Op, p histories.Process) *Op {
 	return &op
 }
 
-// Busy is the number of threads of this context with an operation in flight.
-func (c Context) Busy() int {
-	n := 0
-	for _, t := range c.threads {
-		if !t.free {
-			n++
-		}
+// thread returns the thread that p runs on, or did before it crashed; ok tells
+// whether this context shows it.
+func (c Context) thread(p histories.Process) (i int, ok bool) {
+	if c.view == nil {
+		return 0, false
 	}
-	return n
+	i, ok = c.crew.thread(p)
+	return i, ok && c.view.threads.has(i)
 }
 
-// only keeps the threads that keep says, so that a wrapped generator sees no
-// others.
-func (c Context) only(keep func(thread) bool) Context {
-	ts := make([]thread, 0, len(c.threads))
-	for _, t := range c.threads {
-		if keep(t) {
-			ts = append(ts, t)
-		}
-	}
-	c.threads = ts
+// within is c showing the threads of v only.
+func (c Context) within(v *view) Context {
+	c.view = v
 	return c
 }
-
-func (c Context) thread(p histories.Process) (thread, bool) {
-	i := slices.IndexFunc(c.threads, func(t thread) bool { return t.process == p })
-	if i < 0 {
-		return thread{}, false
-	}
-	return c.threads[i], true
-}
-
-// slot is the number of the client thread that runs p, 0 to clients-1.
-func (c Context) slot(p histories.Process) int { return int(p) % max(c.clients, 1) }
 
 // After is the context after op, for the run loop: an invocation makes its
 // thread busy, a completion frees it.
 func (c Context) After(op Op) Context {
 	c.Time = max(c.Time, op.Time)
-	c.threads = slices.Clone(c.threads)
-	for i := range c.threads {
-		if c.threads[i].process == op.Process {
-			c.threads[i].free = op.Type != histories.Invoke && op.Type != Sleeping
-		}
+	if i, ok := c.thread(op.Process); ok && c.processes[i] == op.Process {
+		c.free = c.free.with(i, op.Type != histories.Invoke && op.Type != Sleeping)
 	}
 	return c
 }
@@ -184,11 +181,9 @@ func (c Context) After(op Op) Context {
 // Renew gives p's thread a new process, for the run loop, once client p has
 // crashed.
 func (c Context) Renew(p histories.Process) Context {
-	c.threads = slices.Clone(c.threads)
-	for i := range c.threads {
-		if c.threads[i].process == p {
-			c.threads[i].process += histories.Process(c.clients)
-		}
+	if i, ok := c.thread(p); ok && c.processes[i] == p && p.Client() {
+		c.processes = slices.Clone(c.processes)
+		c.processes[i] += histories.Process(c.crew.clients)
 	}
 	return c
 }

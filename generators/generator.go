@@ -4,6 +4,24 @@
 // nothing; it answers with the operation and with the generator that remains
 // if that operation is taken. The design is that of Jepsen's pure generators
 // (github.com/jepsen-io/generator), and so are the names.
+//
+// # Rules of this package
+//
+// An operation in the future is a promise, not a deed: whoever asked may ask
+// again, later and with other processes free, and take that answer instead. A
+// generator therefore uses nothing up before its rest is taken; what rest
+// knows of the time is absolute.
+//
+// Chance is derived from the run's seed, the generator's place in the tree
+// (Context.At) and its own count of operations. Nothing else moves it: neither
+// how often a generator was asked, nor events that do not concern it.
+//
+// Sleeping and Logging are no operations: what paces, counts by process,
+// transforms or filters operations lets them pass as they are.
+//
+// All generators here are pointers, and an update that changes nothing
+// returns the same one: who has many children need not rebuild itself for
+// every event.
 package generators
 
 import "github.com/torture-harness/torture/histories"

@@ -1,0 +1,97 @@
+package generators
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// Arrival is the field of Op.Ext that says when an operation should have
+// begun, in nanoseconds of the run's time, if that was before it did.
+const Arrival = "arrival"
+
+// Rate runs g's operations as an open loop: they arrive as a Poisson process
+// of perSecond operations a second, drawn from the seed, whatever becomes of
+// the operations before. The first arrives when Rate is first asked.
+//
+// An arrival that finds no process free is not dropped: it begins, late, as
+// soon as one is free, and carries its intended time in Ext as Arrival. Measure
+// latency from there. A harness that measures it from the beginning of the
+// operation omits the wait of all the operations that a stall held up
+// (coordinated omission: Gil Tene, "How NOT to Measure Latency", 2013). If the
+// system is slower than the rate for good, operations are ever later.
+func Rate(perSecond float64, g Generator) Generator { return newRate("Rate", perSecond, g) }
+
+// RateFixed is Rate with arrivals at equal distances.
+func RateFixed(perSecond float64, g Generator) Generator { return newRate("RateFixed", perSecond, g) }
+
+func newRate(name string, perSecond float64, g Generator) Generator {
+	if !(perSecond > 0) {
+		panic(fmt.Sprintf("generators: %s: %v operations a second: want more than 0", name, perSecond))
+	}
+	if g == nil {
+		return nil
+	}
+	return &rate{&arrivals{name, perSecond}, unset, 0, g}
+}
+
+// arrivals is how operations arrive.
+type arrivals struct {
+	name      string // Rate or RateFixed
+	perSecond float64
+}
+
+// gap is the time from an arrival to the next. luck is the arrival's place.
+func (a *arrivals) gap(luck Context) time.Duration {
+	mean := float64(time.Second) / a.perSecond
+	if a.name == "RateFixed" {
+		return time.Duration(mean)
+	}
+	return time.Duration(mean * luck.exponential())
+}
+
+type rate struct {
+	*arrivals
+	next histories.Time // the next arrival; unset: none yet
+	n    uint64         // arrivals so far
+	g    Generator
+}
+
+func (r *rate) with(next histories.Time, n uint64, g Generator) Generator {
+	switch {
+	case g == nil:
+		return nil
+	case next == r.next && n == r.n && same(g, r.g):
+		return r
+	}
+	return &rate{r.arrivals, next, n, g}
+}
+
+func (r *rate) Op(ctx Context) (*Op, Generator) {
+	arrival := r.next
+	if arrival == unset {
+		arrival = ctx.Time
+	}
+	op, rest := r.g.Op(ctx.At(0))
+	if op == nil || !operation(op) {
+		return op, r.with(arrival, r.n, rest)
+	}
+	op.Time = max(op.Time, arrival)
+	if op.Time > arrival {
+		op.Ext = maps.Clone(op.Ext)
+		if op.Ext == nil {
+			op.Ext = map[string]json.RawMessage{}
+		}
+		op.Ext[Arrival] = integer(int64(arrival))
+	}
+	return op, r.with(arrival.Add(r.gap(ctx.At(chance).At(r.n))), r.n+1, rest)
+}
+
+func (r *rate) Update(ctx Context, ev Op) Generator {
+	return r.with(r.next, r.n, r.g.Update(ctx.At(0), ev))
+}
+
+func (r *rate) String() string { return describe(r.name, r.perSecond, r.g) }

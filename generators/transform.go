@@ -1,0 +1,92 @@
+package generators
+
+// Map changes each operation of g by f, which may not change who runs it.
+func Map(f func(Op) Op, g Generator) Generator { return newMapped("Map", f, g) }
+
+// FMap renames operations: those whose F is in names. (Events reach g as they
+// are.)
+func FMap(names map[string]string, g Generator) Generator {
+	return newMapped("FMap", func(op Op) Op {
+		if f, ok := names[op.F]; ok {
+			op.F = f
+		}
+		return op
+	}, g)
+}
+
+// Final marks g's operations as those of the final phase.
+func Final(g Generator) Generator {
+	return newMapped("Final", func(op Op) Op {
+		op.Final = true
+		return op
+	}, g)
+}
+
+func newMapped(name string, f func(Op) Op, g Generator) Generator {
+	if g == nil {
+		return nil
+	}
+	return &mapped{name, f, g}
+}
+
+type mapped struct {
+	name string
+	f    func(Op) Op
+	g    Generator
+}
+
+func (m *mapped) with(g Generator) Generator {
+	if same(g, m.g) {
+		return m
+	}
+	return newMapped(m.name, m.f, g)
+}
+
+func (m *mapped) Op(ctx Context) (*Op, Generator) {
+	op, rest := m.g.Op(ctx)
+	if op != nil && operation(op) {
+		changed := m.f(*op)
+		op = &changed
+	}
+	return op, m.with(rest)
+}
+
+func (m *mapped) Update(ctx Context, ev Op) Generator { return m.with(m.g.Update(ctx, ev)) }
+
+func (m *mapped) String() string { return describe(m.name, m.g) }
+
+// Filter drops the operations of g that keep does not want. A g that goes on
+// for ever without an operation that is wanted goes on for ever.
+func Filter(keep func(Op) bool, g Generator) Generator {
+	if g == nil {
+		return nil
+	}
+	return &filter{keep, g}
+}
+
+type filter struct {
+	keep func(Op) bool
+	g    Generator
+}
+
+func (f *filter) with(g Generator) Generator {
+	if same(g, f.g) {
+		return f
+	}
+	return Filter(f.keep, g)
+}
+
+func (f *filter) Op(ctx Context) (*Op, Generator) {
+	for g := f.g; g != nil; {
+		op, rest := g.Op(ctx)
+		if op == nil || !operation(op) || f.keep(*op) {
+			return op, f.with(rest)
+		}
+		g = rest
+	}
+	return nil, nil
+}
+
+func (f *filter) Update(ctx Context, ev Op) Generator { return f.with(f.g.Update(ctx, ev)) }
+
+func (f *filter) String() string { return describe("Filter", f.g) }
