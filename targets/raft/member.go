@@ -1,0 +1,83 @@
+package raft
+
+import (
+	"encoding/json"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/torture-harness/torture/node"
+)
+
+// The operations that change the membership, one node at a time. Their value is
+// the node's name.
+const (
+	Leave = "leave"
+	Join  = "join"
+)
+
+// change is the entry that asks for what c does.
+func (n *replica) change(c command) *pb.ConfChange {
+	kind := pb.ConfChangeAddNode
+	if c.f == Leave {
+		kind = pb.ConfChangeRemoveNode
+	}
+	return &pb.ConfChange{Type: kind.Enum(), NodeId: new(n.numberOf(c.value)), Context: c.encode()}
+}
+
+// numberOf is raft's number of the node that a JSON string names; 0 if there is
+// no such node.
+func (n *replica) numberOf(value string) uint64 {
+	var id node.ID
+	if json.Unmarshal([]byte(value), &id) != nil {
+		return 0
+	}
+	return uint64(slices.Index(n.peers, id) + 1)
+}
+
+func confChange(e *pb.Entry) *pb.ConfChange {
+	cc := &pb.ConfChange{}
+	unmarshal(e.GetData(), cc)
+	return cc
+}
+
+// applyConf carries out a committed change of membership, and tells whether it
+// changed anything. All nodes decide alike, since they decide by the log.
+func (n *replica) applyConf(env *node.Env, e *pb.Entry) (changed bool) {
+	cc := confChange(e)
+	c := parse(string(cc.GetContext()))
+	s := n.machine.session(c.origin)
+	r, done := s.done(c)
+	if !done {
+		r = reply{Value: json.RawMessage(c.value)}
+		member := slices.Contains(n.conf.GetVoters(), cc.GetNodeId())
+		if c.f == Leave && member && len(n.conf.GetVoters()) <= len(n.peers)/2+1 {
+			r = reply{Error: "too few members would be left"}
+		} else {
+			changed = member == (c.f == Leave)
+		}
+		s.keep(c, r)
+	}
+	if changed {
+		n.conf = n.raft.ApplyConfChange(proto.Clone(cc).(*pb.ConfChange))
+		n.lease = lease{} // it was confirmed by another quorum
+	}
+	n.answer(env, c, r)
+	return changed
+}
+
+// isMember tells whether this node is a voter, as far as it knows.
+func (n *replica) isMember() bool {
+	return n.applied >= n.expelled && slices.Contains(n.conf.GetVoters(), n.self)
+}
+
+// tellExpelled tells a sender that is no member so, and tells whether it did.
+func (n *replica) tellExpelled(env *node.Env, sender uint64) bool {
+	if slices.Contains(n.conf.GetVoters(), sender) {
+		return false
+	}
+	env.Send(n.peers[sender-1], expelled{n.applied})
+	return true
+}
