@@ -1,0 +1,408 @@
+package checker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// BroadcastOptions say what was promised.
+type BroadcastOptions struct {
+	// Order in which messages are delivered: total, fifo, causal, or empty
+	// for none.
+	Order string `json:"order"`
+	// Volatile nodes forget at a restart what they delivered, and may deliver
+	// it again.
+	Volatile bool `json:"volatile,omitempty"`
+	// Acks of a broadcast are given only after the node that gives it has
+	// delivered the message: a read at that node, begun later, shows it.
+	Acks bool `json:"acks,omitempty"`
+}
+
+var broadcastOrders = []string{"", "total", "fifo", "causal"}
+
+// Broadcast checks that messages are broadcast to a group reliably and in the
+// promised order. The properties are those of Hadzilacos and Toueg, "A modular
+// approach to fault-tolerant broadcasts and related problems", 1994, and, for
+// total order, of Défago, Schiper and Urbán, ACM Computing Surveys 36(4),
+// 2004.
+//
+// It reads the nodes' records
+//
+//	bcast   {"id"}          the node broadcasts a message
+//	deliver {"id", "seq"?}  the node delivers it, as the seq-th of its log
+//
+// and crash and restart; and it reads what clients saw: broadcast v, and read,
+// whose value lists what the node asked had delivered, in order. Either is
+// enough. A node that crashed and is up again counts as correct.
+//
+// Whether messages arrive at all (agreement, validity, lost) is judged only at
+// the end of a history that has a final phase after the world has healed.
+func Broadcast(o BroadcastOptions) Checker {
+	return Func(func(ctx context.Context, h histories.History) Result {
+		if err := oneOf("order", o.Order, broadcastOrders); err != nil {
+			return unknown("broadcast", err)
+		}
+		f := find("broadcast")
+		end := endingOf(h)
+		g := group{findings: f, o: o, end: end}
+		if err := g.read(ctx, h); err != nil {
+			return unknown("broadcast", err)
+		}
+		g.agreement()
+		g.total()
+		c := listeners{findings: f, o: o, end: end}
+		if err := c.read(h); err != nil {
+			return unknown("broadcast", err)
+		}
+		c.judge()
+		f.stats["messages"], f.stats["deliveries"], f.stats["nodes"] = len(g.ids.texts), g.deliveries, len(g.nodes.names)
+		f.stats["broadcasts"], f.stats["reads"] = len(c.sent), len(c.reads)
+		f.stats["end-judged"] = end.judged
+		r := f.result("")
+		if r.Verdict == Valid && g.deliveries == 0 && len(c.reads) == 0 {
+			r.Verdict, r.Why = Vacuous, "nothing was delivered, and no read succeeded"
+		}
+		return r
+	})
+}
+
+func oneOf(what, value string, allowed []string) error {
+	for _, a := range allowed {
+		if a == value {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s %q: want one of %q", what, value, allowed)
+}
+
+// group is what the nodes recorded.
+type group struct {
+	*findings
+	o          BroadcastOptions
+	end        ending
+	nodes      nodes
+	ids        dictionary
+	messages   []message // by id
+	members    []*member // by node
+	deliveries int
+}
+
+type message struct {
+	op     int     // its bcast record, or -1
+	sender int32   // who broadcast it
+	number int32   // 1 for the sender's first
+	after  []int32 // causal order: of each sender, how many messages it depends on
+}
+
+// member is a node and its log.
+type member struct {
+	down  bool
+	sent  int32     // messages broadcast
+	log   []int32   // ids delivered, in order
+	ops   []int     // the records of log
+	place []int32   // of an id, 1 + its position in log; 0: not delivered
+	prior [][]int32 // of a sender, its messages delivered too early, by number
+	count []int32   // of a sender, how many of its first messages were delivered
+	seq   int64     // of the last delivery, if it had one
+	named bool      // deliveries have a seq
+}
+
+func (g *group) read(ctx context.Context, h histories.History) error {
+	for i := range h.Len() {
+		if i%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n := g.nodes.of(h.Process(i))
+		if n == notNode {
+			continue
+		}
+		for int(n) >= len(g.members) {
+			g.members = append(g.members, &member{})
+		}
+		m := g.members[n]
+		switch f := h.F(i); f {
+		case "crash":
+			m.down = true
+		case "restart":
+			m.down = false
+			if g.o.Volatile {
+				*m = member{sent: m.sent}
+			}
+		case "bcast", "deliver":
+			op := h.At(i)
+			raw := field(op.Value, "id")
+			if null(raw) {
+				return missing(op, "want an object with the id of a message")
+			}
+			id := g.ids.of(raw)
+			for int(id) >= len(g.messages) {
+				g.messages = append(g.messages, message{op: -1, sender: notNode})
+			}
+			if f == "bcast" {
+				g.broadcast(i, n, id)
+			} else if err := g.deliver(op, n, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (g *group) broadcast(op int, n, id int32) {
+	if g.messages[id].op >= 0 {
+		return // sent again, by the same name
+	}
+	m := g.members[n]
+	m.sent++
+	msg := message{op: op, sender: n, number: m.sent}
+	if g.o.Order == "causal" {
+		msg.after = append(make([]int32, 0, len(m.count)), m.count...)
+	}
+	g.messages[id] = msg
+}
+
+func (g *group) deliver(op histories.Op, n, id int32) error {
+	g.deliveries++
+	m, msg := g.members[n], &g.messages[id]
+	g.numbered(op, n, id)
+	if msg.op < 0 {
+		g.addf("no-creation", []int{op.Index}, "op %d: %s delivered %s, which nobody had broadcast", op.Index, g.nodes.names[n], g.ids.name(id))
+	}
+	if first := m.at(id); first > 0 {
+		g.addf("duplicate-delivery", []int{m.ops[first-1], op.Index}, "%s delivered %s in op %d and again in op %d",
+			g.nodes.names[n], g.ids.name(id), m.ops[first-1], op.Index)
+		return nil
+	}
+	for int(id) >= len(m.place) {
+		m.place = append(m.place, 0)
+	}
+	m.log, m.ops = append(m.log, id), append(m.ops, op.Index)
+	m.place[id] = int32(len(m.log))
+	if msg.op < 0 {
+		return nil
+	}
+	switch g.o.Order {
+	case "fifo":
+		g.fifo(op.Index, n, id)
+	case "causal":
+		g.causal(op.Index, n, id)
+	}
+	m.advance(msg.sender, msg.number)
+	return nil
+}
+
+// numbered compares the place that the node gives a delivery with the one
+// before. A durable log goes on after a restart where it was.
+func (g *group) numbered(op histories.Op, n, id int32) {
+	m := g.members[n]
+	seq, ok := integer(field(op.Value, "seq"))
+	if !ok {
+		return
+	}
+	last := m.seq
+	named := m.named
+	m.seq, m.named = seq, true
+	if !named || g.o.Order != "total" || seq == last+1 || len(m.ops) == 0 || m.at(id) > 0 {
+		return
+	}
+	before := m.ops[len(m.ops)-1]
+	if seq > last {
+		g.addf("order-gap", []int{before, op.Index}, "op %d: %s delivered %s as its message %d, but the one before (op %d) was message %d",
+			op.Index, g.nodes.names[n], g.ids.name(id), seq, before, last)
+		return
+	}
+	g.addf("total-order", []int{before, op.Index}, "op %d: %s delivered %s as its message %d, although it had come to message %d in op %d",
+		op.Index, g.nodes.names[n], g.ids.name(id), seq, last, before)
+}
+
+func (m *member) at(id int32) int32 {
+	if int(id) < len(m.place) {
+		return m.place[id]
+	}
+	return 0
+}
+
+// delivered is how many of the sender's messages, from its first on, the node
+// has delivered without a gap.
+func (m *member) delivered(sender int32) int32 {
+	if int(sender) < len(m.count) {
+		return m.count[sender]
+	}
+	return 0
+}
+
+// advance counts the sender's message of that number.
+func (m *member) advance(sender, number int32) {
+	for int(sender) >= len(m.count) {
+		m.count, m.prior = append(m.count, 0), append(m.prior, nil)
+	}
+	if number != m.count[sender]+1 {
+		m.prior[sender] = append(m.prior[sender], number)
+		return
+	}
+	m.count[sender]++
+	for again := true; again; {
+		again = false
+		for i, early := range m.prior[sender] {
+			if early == m.count[sender]+1 {
+				m.count[sender]++
+				m.prior[sender][i] = m.prior[sender][len(m.prior[sender])-1]
+				m.prior[sender] = m.prior[sender][:len(m.prior[sender])-1]
+				again = true
+				break
+			}
+		}
+	}
+}
+
+// fifo: all earlier messages of the sender come first.
+func (g *group) fifo(op int, n, id int32) {
+	msg := g.messages[id]
+	if had := g.members[n].delivered(msg.sender); had+1 < msg.number {
+		g.addf("fifo-order", []int{op}, "op %d: %s delivered %s, the message %d of %s, before its message %d",
+			op, g.nodes.names[n], g.ids.name(id), msg.number, g.nodes.names[msg.sender], had+1)
+	}
+}
+
+// causal: all that the sender had delivered or broadcast before comes first.
+// That it is checked at each step of a chain of causes makes it transitive.
+func (g *group) causal(op int, n, id int32) {
+	msg, m := g.messages[id], g.members[n]
+	if had := m.delivered(msg.sender); had+1 < msg.number {
+		g.addf("causal-order", []int{msg.op, op}, "op %d: %s delivered %s, which %s broadcast (op %d) after its own message %d, which %s had not delivered",
+			op, g.nodes.names[n], g.ids.name(id), g.nodes.names[msg.sender], msg.op, had+1, g.nodes.names[n])
+		return
+	}
+	for sender, needs := range msg.after {
+		if had := m.delivered(int32(sender)); had < needs {
+			g.addf("causal-order", []int{msg.op, op}, "op %d: %s delivered %s, which %s broadcast (op %d) after it had delivered message %d of %s, which %s had not delivered",
+				op, g.nodes.names[n], g.ids.name(id), g.nodes.names[msg.sender], msg.op, had+1, g.nodes.names[sender], g.nodes.names[n])
+			return
+		}
+	}
+}
+
+// agreement: what one node delivers, every correct one does in the end; and a
+// correct sender delivers its own message.
+func (g *group) agreement() {
+	if !g.end.judged {
+		return
+	}
+	for id, msg := range g.messages {
+		if msg.op < 0 || msg.op >= g.end.from {
+			continue
+		}
+		by, without, crashed := notNode, notNode, notNode
+		for n, m := range g.members {
+			switch has := m.at(int32(id)) > 0; {
+			case has && m.down:
+				crashed = n
+			case has && by == notNode:
+				by = n
+			case !has && !m.down && without == notNode:
+				without = n
+			}
+		}
+		name := g.ids.name(id)
+		switch sender := g.members[msg.sender]; {
+		case without == notNode:
+		case by != notNode:
+			op := g.members[by].ops[g.members[by].at(int32(id))-1]
+			g.addf("agreement", []int{msg.op, op}, "%s delivered %s (op %d), but %s, which is up at the end, did not", g.nodes.names[by], name, op, g.nodes.names[without])
+		case crashed != notNode:
+			op := g.members[crashed].ops[g.members[crashed].at(int32(id))-1]
+			g.addf("uniform-agreement", []int{msg.op, op}, "%s delivered %s (op %d) before it crashed, but %s, which is up at the end, did not",
+				g.nodes.names[crashed], name, op, g.nodes.names[without])
+		case !sender.down:
+			g.addf("validity", []int{msg.op}, "%s broadcast %s (op %d), is up at the end, and nobody delivered it", g.nodes.names[msg.sender], name, msg.op)
+		}
+		if by != notNode && !g.members[msg.sender].down && g.members[msg.sender].at(int32(id)) == 0 {
+			g.addf("validity", []int{msg.op}, "%s broadcast %s (op %d), is up at the end, and did not deliver it itself", g.nodes.names[msg.sender], name, msg.op)
+		}
+	}
+}
+
+// total: the logs are prefixes of one sequence.
+func (g *group) total() {
+	if g.o.Order != "total" {
+		return
+	}
+	var logs []sequence
+	for n, m := range g.members {
+		logs = append(logs, sequence{name: g.nodes.names[n], ids: m.log, ops: m.ops, place: func(id int32) int32 { return m.at(id) - 1 }})
+	}
+	for i, a := range logs {
+		for _, b := range logs[i+1:] {
+			inversion(g.findings, a, b, g.ids)
+		}
+	}
+	longest := 0
+	for i, a := range logs {
+		if len(a.ids) > len(logs[longest].ids) {
+			longest = i
+		}
+	}
+	for i, a := range logs {
+		if i != longest {
+			gap(g.findings, a, logs[longest], g.ids)
+		}
+	}
+}
+
+// sequence is somebody's log of deliveries.
+type sequence struct {
+	name  string
+	ids   []int32
+	ops   []int                // where each was delivered
+	place func(id int32) int32 // its position in ids, or -1
+}
+
+// inversion reports the first two messages that a and b delivered in opposite
+// order.
+func inversion(f *findings, a, b sequence, names dictionary) {
+	last, lastID := int32(-1), int32(-1)
+	for i, id := range b.ids {
+		p := a.place(id)
+		if p < 0 || b.place(id) != int32(i) {
+			continue
+		}
+		if p < last {
+			ops := []int{a.ops[p], a.ops[last], b.ops[b.place(lastID)], b.ops[b.place(id)]}
+			f.addf("total-order", compact(ops), "%s delivered %s before %s (ops %d, %d), %s the other way round (ops %d, %d)",
+				a.name, names.name(id), names.name(lastID), ops[0], ops[1], b.name, ops[2], ops[3])
+			return
+		}
+		last, lastID = p, id
+	}
+}
+
+// gap reports where a, the shorter log, is no prefix of b.
+func gap(f *findings, a, b sequence, names dictionary) {
+	for i, id := range a.ids {
+		if b.ids[i] != id {
+			f.addf("order-gap", compact([]int{a.ops[i], b.ops[i]}), "%s delivered %s as its message %d (op %d), where %s delivered %s (op %d)",
+				a.name, names.name(id), i+1, a.ops[i], b.name, names.name(b.ids[i]), b.ops[i])
+			return
+		}
+	}
+}
+
+// compact leaves out repeated ops.
+func compact(ops []int) []int {
+	var once []int
+	for _, op := range ops {
+		seen := false
+		for _, o := range once {
+			seen = seen || o == op
+		}
+		if !seen {
+			once = append(once, op)
+		}
+	}
+	return once
+}
+
+var errNoList = errors.New("want a list of messages")

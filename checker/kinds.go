@@ -1,0 +1,30 @@
+package checker
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// kindsOf lists, for each checker, the kinds of anomaly that it can report,
+// gravest first. A kind may be followed by a colon and its object.
+var kindsOf = map[string][]string{
+	"linearizable": {"nonlinearizable"},
+	"broadcast": {
+		"no-creation", "phantom", "duplicate-delivery", "duplicate", "lost", "total-order", "order-gap", "fifo-order", "causal-order",
+		"non-monotonic-read", "agreement", "uniform-agreement", "validity",
+	},
+	"stats":  {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "few-operations"},
+	"panics": {"node-panic", "unplanned-crash"},
+	"logs":   {"log-pattern"},
+}
+
+// Kinds lists the kinds of anomaly that the checker of that name can report,
+// gravest first; nil if there is no such checker. A kind in a Result may be
+// followed by a colon and its object, as in never-ok:cas.
+func Kinds(checker string) []string { return slices.Clone(kindsOf[checker]) }
+
+// Checkers lists the names under which kinds of anomaly are known, sorted.
+func Checkers() []string { return sortedKeys(kindsOf) }
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

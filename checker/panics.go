@@ -1,0 +1,62 @@
+package checker
+
+import (
+	"context"
+	"strings"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// Panics finds the nodes that died of themselves: those that recorded a panic,
+// and those that crashed otherwise than by a fault.
+//
+// It reads panic {"error"}, and crash {"kind"}, whose kind is kill, power or
+// stop if a nemesis was at work, panic if the node panicked, and anything else
+// if nobody knows why.
+func Panics() Checker {
+	return Func(func(_ context.Context, h histories.History) Result {
+		f := find("panics")
+		told := map[histories.Process]bool{} // of a node, that this life's panic was reported
+		crashes := 0
+		for i := range h.Len() {
+			if h.Process(i).Client() {
+				continue
+			}
+			switch op := h.At(i); op.F {
+			case "panic":
+				v, err := histories.Decode[struct {
+					Error string `json:"error"`
+				}](op)
+				if err != nil {
+					v.Error = string(op.Value)
+				}
+				told[op.Process] = true
+				f.addf("node-panic", []int{i}, "op %d: %s panicked: %s", i, op.Process, firstLine(v.Error))
+			case "restart":
+				delete(told, op.Process)
+			case "crash":
+				crashes++
+				kind := ""
+				if raw := field(op.Value, "kind"); raw != nil {
+					kind = strings.Trim(string(raw), `"`)
+				}
+				switch kind {
+				case "", "kill", "power", "stop":
+				case "panic":
+					if !told[op.Process] {
+						f.addf("node-panic", []int{i}, "op %d: %s panicked", i, op.Process)
+					}
+				default:
+					f.addf("unplanned-crash", []int{i}, "op %d: %s ended, and no fault asked it to: %s", i, op.Process, kind)
+				}
+			}
+		}
+		f.stats["crashes"] = crashes
+		return f.result("")
+	})
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line[:min(len(line), 200)]
+}

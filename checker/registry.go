@@ -1,0 +1,119 @@
+package checker
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// options are the options of a checker, by name, as they are given on the
+// command line or in a golden history.
+type options map[string]json.RawMessage
+
+// maker makes a checker of its options, which must not hold others than those
+// listed.
+type maker struct {
+	options []string
+	make    func(options) (Checker, error)
+}
+
+var registry = map[string]maker{
+	"linearizable": {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
+	"broadcast":    make1("order volatile acks", Broadcast),
+	"stats":        make1("faults min-ops exempt", Stats),
+	"panics":       {nil, func(options) (Checker, error) { return Panics(), nil }},
+}
+
+// make1 is the maker of a checker whose options are a struct of the same
+// names.
+func make1[O any](names string, of func(O) Checker) maker {
+	return maker{strings.Fields(names), func(opts options) (Checker, error) {
+		o, err := decodeOptions[O](opts)
+		if err != nil {
+			return nil, err
+		}
+		return of(o), nil
+	}}
+}
+
+func decodeOptions[O any](opts options) (o O, err error) {
+	d := json.NewDecoder(bytes.NewReader(mustMarshal(opts)))
+	if err := d.Decode(&o); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+func mustMarshal(opts options) []byte {
+	if opts == nil {
+		return []byte("{}")
+	}
+	b, err := json.Marshal(opts)
+	if err != nil {
+		panic(fmt.Sprintf("options %v: %v", opts, err))
+	}
+	return b
+}
+
+// ByName makes the checker of that name with those options. An error names
+// what there is.
+func ByName(name string, opts map[string]json.RawMessage) (Checker, error) {
+	m, ok := registry[name]
+	if !ok {
+		return nil, fmt.Errorf("checker %q is unknown: want one of %s", name, strings.Join(Names(), ", "))
+	}
+	for _, o := range sortedKeys(opts) {
+		if !slices.Contains(m.options, o) {
+			return nil, fmt.Errorf("checker %s has no option %q: it has %s", name, o, strings.Join(m.options, ", "))
+		}
+		if !json.Valid(opts[o]) {
+			return nil, fmt.Errorf("checker %s: option %s: %q is not JSON", name, o, opts[o])
+		}
+	}
+	c, err := m.make(opts)
+	if err != nil {
+		return nil, fmt.Errorf("checker %s: %w", name, err)
+	}
+	return Safe(name, c), nil
+}
+
+// Names lists the names that ByName knows, sorted.
+func Names() []string { return sortedKeys(registry) }
+
+// Models lists the models that checker linearizable knows by name, sorted.
+func Models() []string { return sortedKeys(models) }
+
+var models = map[string]func(LinearizableOptions, RegisterOptions) Checker{
+	"register":       registerByName,
+	"cas-register":   registerByName,
+	"multi-register": func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(MultiRegister(), o) },
+	"queue":          func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Queue(), o) },
+	"stack":          func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Stack(), o) },
+	"mutex":          func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Mutex(), o) },
+	"counter":        func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Counter(), o) },
+}
+
+func registerByName(o LinearizableOptions, r RegisterOptions) Checker {
+	return Linearizable(Register(r), o)
+}
+
+func linearizableByName(opts options) (Checker, error) {
+	o, err := decodeOptions[struct {
+		Model string `json:"model"`
+		LinearizableOptions
+		RegisterOptions
+	}](opts)
+	if err != nil {
+		return nil, err
+	}
+	if o.Model == "" {
+		o.Model = "register"
+	}
+	of, ok := models[o.Model]
+	if !ok {
+		return nil, fmt.Errorf("model %q is unknown: want one of %s", o.Model, strings.Join(Models(), ", "))
+	}
+	return of(o.LinearizableOptions, o.RegisterOptions), nil
+}
