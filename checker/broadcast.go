@@ -306,7 +306,7 @@ func (g *group) agreement() {
 				without = n
 			}
 		}
-		name := g.ids.name(id)
+		name := g.ids.name(int32(id))
 		switch sender := g.members[msg.sender]; {
 		case without == notNode:
 		case by != notNode:

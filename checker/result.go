@@ -101,9 +101,6 @@ func earliest(ops []int) int {
 	return slices.Min(ops)
 }
 
-// has tells whether an anomaly of that kind was found.
-func (f *findings) has(kind string) bool { return f.count[kind] > 0 }
-
 // result concludes. why is given to a verdict of Unknown or Vacuous that would
 // otherwise have no reason; if it is not empty, a history without anomalies
 // is Unknown.
