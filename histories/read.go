@@ -40,14 +40,14 @@ func ReadFile(path string, o ReadOptions) (History, ReadInfo, error) {
 	return Read(f, path, o)
 }
 
-// Read reads a history: JSON Lines, or EDN as Jepsen, Knossos and elle-cli
+// Read reads a history: JSON Lines, a JSON array of ops, or EDN as Jepsen, Knossos and elle-cli
 // write it, either compressed with zstd or not. name is for errors, and its
 // suffix (.jsonl, .json or .edn, and then perhaps .zst) tells the format; if it
 // does not, the content does.
 //
 // Ops are numbered by their position. An index in the file must ascend and is
-// otherwise not kept. An op without a time has its index for one. In EDN, see
-// package documentation file edn.go for how values become JSON.
+// otherwise not kept. An op without a time has its index for one. How
+// values of EDN become JSON is told in edn_scan.go.
 //
 // A record that is cut off at the end of the file is left out, and counted.
 // Whatever else is wrong is an *InputError, which wraps *Malformed if it is an
@@ -66,7 +66,14 @@ func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 	info.Format = formatOf(name, in)
 	rd := reader{b: Builder{Compact: o.Compact}, o: o, info: &info, last: -1}
 	var err error
-	info.Torn, err = eachLine(in, name, rd.line)
+	switch {
+	case info.Format == "edn":
+		info.Torn, err = rd.readEDN(in, name)
+	case first(in) == '[':
+		info.Torn, err = rd.readArray(in, name)
+	default:
+		info.Torn, err = eachLine(in, name, rd.line)
+	}
 	if err != nil {
 		return History{}, info, err
 	}
@@ -85,14 +92,27 @@ func formatOf(name string, in *bufio.Reader) string {
 		return "edn"
 	}
 	head, _ := in.Peek(4 << 10)
-	head = bytes.TrimLeft(head, " \t\r\n,")
-	if len(head) == 0 {
-		return "jsonl"
+	for _, want := range `[{"` {
+		head = bytes.TrimLeft(head, " \t\r\n")
+		switch {
+		case len(head) == 0:
+			return "jsonl"
+		case rune(head[0]) == want:
+			head = head[1:]
+		case want != '[':
+			return "edn"
+		}
 	}
-	if inner := bytes.TrimLeft(head[1:], " \t\r\n"); head[0] == '{' && (len(inner) == 0 || inner[0] == '"' || inner[0] == '}') {
-		return "jsonl"
+	return "jsonl"
+}
+
+// first is the first byte that is no white space, or 0.
+func first(in *bufio.Reader) byte {
+	head, _ := in.Peek(4 << 10)
+	if i := skipSpace(head, 0); i < len(head) {
+		return head[i]
 	}
-	return "edn"
+	return 0
 }
 
 // reader turns records into a history.
@@ -127,6 +147,56 @@ func (r *reader) line(_ int, line []byte) error {
 		}
 	}
 	return r.b.addRecord(&p.record)
+}
+
+// readArray reads the ops of a JSON array, as elle-cli has them.
+func (r *reader) readArray(in io.Reader, file string) (torn int, err error) {
+	b, err := io.ReadAll(in)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", file, err)
+	}
+	at := func(i int, err error) error { return atLine(file, bytes.Count(b[:i], []byte("\n"))+1, err) }
+	var one []byte // an op, on one line
+	i := skipSpace(b, skipSpace(b, 0)+1)
+	if i < len(b) && b[i] == ']' {
+		i++
+	} else {
+		for more := true; more; {
+			end, err := skipValue(b, i, 0)
+			if err == errCut {
+				return 1, nil
+			}
+			if err != nil {
+				return 0, at(end, columnOf(b, err))
+			}
+			one = appendRaw(one[:0], b[i:end])
+			if err := r.line(0, one); err != nil {
+				return 0, at(i, err)
+			}
+			switch i = skipSpace(b, end); {
+			case i >= len(b):
+				return 1, nil
+			case b[i] == ',':
+				i = skipSpace(b, i+1)
+			case b[i] == ']':
+				i, more = i+1, false
+			default:
+				return 0, at(i, columnOf(b, wrong(b, i, "a comma or ]")))
+			}
+		}
+	}
+	if i = skipSpace(b, i); i < len(b) {
+		return 0, at(i, columnOf(b, wrong(b, i, "the end of the file")))
+	}
+	return 0, nil
+}
+
+// columnOf counts the column of a syntax error in b from its line's beginning.
+func columnOf(b []byte, err error) error {
+	if s, ok := err.(*syntaxError); ok {
+		s.at -= bytes.LastIndexByte(b[:s.at], '\n') + 1
+	}
+	return err
 }
 
 var errNotTuple = errors.New("want [key, value], since the history is read as one of independent objects")

@@ -21,8 +21,9 @@ func WriteFile(path string, h History) error {
 	name, compressed := strings.CutSuffix(path, ".zst")
 	write := Write
 	switch {
-	case strings.HasSuffix(name, ".jsonl"):
-	default:
+	case strings.HasSuffix(name, ".edn"):
+		write = WriteEDN
+	case !strings.HasSuffix(name, ".jsonl"):
 		return fmt.Errorf("write %s: want a name that ends in .jsonl or .edn, or one of these and .zst", path)
 	}
 	return writeAtomically(path, func(f *os.File) error {

@@ -1,0 +1,441 @@
+package histories
+
+import (
+	"bytes"
+	"fmt"
+	"math/big"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// This file turns EDN (github.com/edn-format/edn) into JSON, form by form and
+// without building trees, so that numbers keep all their digits, maps their
+// order, and errors have a line.
+//
+//	nil true false         null true false
+//	"s" :k :ns/k sym \c    "s" "k" "ns/k" "sym" "c"
+//	42 42N 0x2a            42
+//	1.5 1.5M 1e9           1.5 1.5 1e9
+//	1/3 ##Inf              "1/3" "##Inf"
+//	[a b] (a b) #{a b}     [a,b], in the order of the file
+//	{:k v, "s" v}          {"k":v,"s":v}
+//	{1 v, [1 2] v}         {"1":v,"[1,2]":v}: a key that is no string is its JSON text
+//	#:ns{:k v}             {"ns/k":v}
+//	#inst "…" #uuid "…"    "…"
+//	#tag v                 {"#tag":v}, but for tuples and map entries, which are their vector
+//
+// Comments and what #_ discards are left out.
+
+// edn is a text being read.
+type edn struct {
+	b []byte
+	i int
+}
+
+func (e *edn) wrong(want string) error {
+	if e.i >= len(e.b) {
+		return errCut
+	}
+	line := bytes.LastIndexByte(e.b[:e.i], '\n') + 1
+	return &syntaxError{e.i - line, e.b[e.i], want}
+}
+
+// line is the number, from 1, of the line that b[at] is in.
+func (e *edn) line(at int) int { return bytes.Count(e.b[:min(at, len(e.b))], []byte("\n")) + 1 }
+
+// next skips what means nothing, and returns the first byte of the next form,
+// or 0 at the end of the text.
+func (e *edn) next(depth int) (byte, error) {
+	for e.i < len(e.b) {
+		switch c := e.b[e.i]; {
+		case c == ' ' || c == '\n' || c == ',' || c == '\t' || c == '\r' || c == '\f':
+			e.i++
+		case c == ';':
+			for e.i < len(e.b) && e.b[e.i] != '\n' {
+				e.i++
+			}
+		case c == '#' && e.i+1 < len(e.b) && e.b[e.i+1] == '_':
+			e.i += 2
+			if _, err := e.form(nil, depth+1); err != nil {
+				return 0, err
+			}
+		case c == 0:
+			return 0, e.wrong("a form")
+		default:
+			return c, nil
+		}
+	}
+	return 0, nil
+}
+
+// form appends the next form, as JSON, to dst.
+func (e *edn) form(dst []byte, depth int) ([]byte, error) {
+	if depth > depthMax {
+		return dst, e.wrong(fmt.Sprintf("at most %d levels of nesting", depthMax))
+	}
+	c, err := e.next(depth)
+	if err != nil {
+		return dst, err
+	}
+	switch c {
+	case 0:
+		return dst, errCut
+	case '"':
+		s, err := e.str()
+		return appendString(dst, s), err
+	case '\\':
+		s, err := e.char()
+		return appendString(dst, s), err
+	case ':':
+		k, err := e.keyword()
+		return appendString(dst, k), err
+	case '[':
+		return e.seq(dst, ']', depth)
+	case '(':
+		return e.seq(dst, ')', depth)
+	case '{':
+		return e.object(dst, "", depth)
+	case '#':
+		return e.dispatch(dst, depth)
+	case ')', ']', '}', '^', '@', '`', '~', '\'':
+		return dst, e.wrong("a form")
+	}
+	return e.atom(dst)
+}
+
+func (e *edn) seq(dst []byte, closing byte, depth int) ([]byte, error) {
+	dst = append(dst, '[')
+	e.i++
+	for n := 0; ; n++ {
+		c, err := e.next(depth)
+		if err != nil {
+			return dst, err
+		}
+		if c == closing {
+			e.i++
+			return append(dst, ']'), nil
+		}
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = e.form(dst, depth+1); err != nil {
+			return dst, err
+		}
+	}
+}
+
+// object reads a map. Its keys that are keywords without a namespace are in
+// the namespace ns, if that is not empty.
+func (e *edn) object(dst []byte, ns string, depth int) ([]byte, error) {
+	dst = append(dst, '{')
+	e.i++
+	for n := 0; ; n++ {
+		c, err := e.next(depth)
+		if err != nil {
+			return dst, err
+		}
+		if c == '}' {
+			e.i++
+			return append(dst, '}'), nil
+		}
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = e.key(dst, c, ns, depth); err != nil {
+			return dst, err
+		}
+		dst = append(dst, ':')
+		if c, err = e.next(depth); err == nil && c == '}' {
+			err = e.wrong("the value of the last key")
+		}
+		if err != nil {
+			return dst, err
+		}
+		if dst, err = e.form(dst, depth+1); err != nil {
+			return dst, err
+		}
+	}
+}
+
+func (e *edn) key(dst []byte, c byte, ns string, depth int) ([]byte, error) {
+	if c == ':' {
+		k, err := e.keyword()
+		if ns != "" && bytes.IndexByte([]byte(k), '/') < 0 {
+			k = ns + "/" + k
+		}
+		return appendString(dst, k), err
+	}
+	from := len(dst)
+	dst, err := e.form(dst, depth+1)
+	if err != nil || dst[from] == '"' {
+		return dst, err
+	}
+	text := string(dst[from:])
+	return appendString(dst[:from], text), nil
+}
+
+// dispatch reads what begins with #, but for what is discarded.
+func (e *edn) dispatch(dst []byte, depth int) ([]byte, error) {
+	e.i++
+	if e.i >= len(e.b) {
+		return dst, errCut
+	}
+	switch e.b[e.i] {
+	case '{':
+		return e.seq(dst, '}', depth)
+	case '#':
+		e.i++
+		return appendString(dst, "##"+e.token()), nil
+	case ':':
+		ns, err := e.keyword()
+		if err != nil {
+			return dst, err
+		}
+		if c, err := e.next(depth); err != nil {
+			return dst, err
+		} else if c != '{' {
+			return dst, e.wrong("a map of the namespace " + ns)
+		}
+		return e.object(dst, ns, depth)
+	}
+	at := e.i
+	tag := e.token()
+	if !symbol(tag) {
+		e.i = at
+		return dst, e.wrong("a tag, a set or a discarded form after #")
+	}
+	if untagged[tag] {
+		return e.form(dst, depth+1)
+	}
+	dst = append(appendString(append(dst, '{'), "#"+tag), ':')
+	dst, err := e.form(dst, depth+1)
+	return append(dst, '}'), err
+}
+
+// untagged are tags that add nothing to their form.
+var untagged = map[string]bool{
+	"inst": true, "uuid": true, "jepsen.history.Op": true, "jepsen.independent.tuple": true, "jepsen.independent.Tuple": true,
+	"jepsen.independent/tuple": true, "clojure.lang.MapEntry": true,
+}
+
+func (e *edn) keyword() (string, error) {
+	e.i++
+	at := e.i
+	k := e.token()
+	if k == "" {
+		return "", e.wrong("the name of a keyword")
+	}
+	if k[0] == ':' {
+		e.i = at
+		return "", e.wrong("a keyword with one colon")
+	}
+	return k, nil
+}
+
+// token takes what there is up to white space or a bracket.
+func (e *edn) token() string {
+	from := e.i
+	for e.i < len(e.b) {
+		switch e.b[e.i] {
+		case ' ', '\n', ',', '\t', '\r', '\f', '(', ')', '[', ']', '{', '}', '"', ';', '\\', 0:
+			return string(e.b[from:e.i])
+		}
+		e.i++
+	}
+	return string(e.b[from:e.i])
+}
+
+// symbol tells whether s can stand for something. It is lenient: Jepsen prints
+// names of Java classes.
+func symbol(s string) bool {
+	return s != "" && (s[0] < '0' || s[0] > '9') && s[0] != '#' && s[0] != ':'
+}
+
+// atom reads a number or a symbol.
+func (e *edn) atom(dst []byte) ([]byte, error) {
+	at := e.i
+	t := e.token()
+	if t == "" {
+		return dst, e.wrong("a form")
+	}
+	switch t {
+	case "nil":
+		return append(dst, "null"...), nil
+	case "true", "false":
+		return append(dst, t...), nil
+	}
+	digits := t
+	if t[0] == '-' || t[0] == '+' {
+		digits = t[1:]
+	}
+	if digits == "" || digits[0] < '0' || digits[0] > '9' {
+		return appendString(dst, t), nil
+	}
+	n, ok := appendNumber(dst, t)
+	if !ok {
+		e.i = at
+		return dst, e.wrong("a number that EDN has, not " + t)
+	}
+	return n, nil
+}
+
+// appendNumber appends the number t as JSON has it.
+func appendNumber(dst []byte, t string) ([]byte, bool) {
+	if t[0] == '+' {
+		t = t[1:]
+	}
+	if len(t) > 2 && (t[:2] == "0x" || t[:2] == "0X") || len(t) > 3 && (t[:3] == "-0x" || t[:3] == "-0X") {
+		n, ok := new(big.Int).SetString(t, 0)
+		if !ok {
+			return dst, false
+		}
+		return n.Append(dst, 10), true
+	}
+	body := t
+	if last := t[len(t)-1]; last == 'N' || last == 'M' {
+		body = t[:len(t)-1]
+		if end, err := skipInt(body); last == 'N' && (err != nil || end != len(body)) {
+			return dst, false
+		}
+	}
+	end, err := skipInt(body)
+	switch {
+	case err != nil:
+		return dst, false
+	case end < len(body) && body[end] == '/' && body == t:
+		if end+1 < len(body) && skipDigits([]byte(body), end+1) == len(body) {
+			return appendString(dst, body), true
+		}
+		return dst, false
+	case end == len(body)-1 && body[end] == '.':
+		return append(append(dst, body...), '0'), true
+	}
+	if end, err := skipNumber([]byte(body), 0); err != nil || end != len(body) {
+		return dst, false
+	}
+	return append(dst, body...), true
+}
+
+// skipInt returns the index after the integer that s begins with.
+func skipInt(s string) (int, error) {
+	i := 0
+	if i < len(s) && s[i] == '-' {
+		i++
+	}
+	end := skipDigits([]byte(s), i)
+	if end == i || s[i] == '0' && end > i+1 {
+		return end, errNotInt
+	}
+	return end, nil
+}
+
+// str reads a string.
+func (e *edn) str() (string, error) {
+	var s []byte
+	for e.i++; e.i < len(e.b); e.i++ {
+		switch c := e.b[e.i]; c {
+		case '"':
+			e.i++
+			return string(s), nil
+		case '\\':
+			e.i++
+			var err error
+			if s, err = e.escape(s); err != nil {
+				return "", err
+			}
+		default:
+			s = append(s, c)
+		}
+	}
+	return "", errCut
+}
+
+// escape appends what the escape sequence at e.i stands for, and leaves e.i at
+// its last byte.
+func (e *edn) escape(s []byte) ([]byte, error) {
+	if e.i >= len(e.b) {
+		return s, errCut
+	}
+	switch c := e.b[e.i]; c {
+	case '"', '\\':
+		return append(s, c), nil
+	case 'n':
+		return append(s, '\n'), nil
+	case 't':
+		return append(s, '\t'), nil
+	case 'r':
+		return append(s, '\r'), nil
+	case 'b':
+		return append(s, '\b'), nil
+	case 'f':
+		return append(s, '\f'), nil
+	case 'u':
+		r, err := e.hex4()
+		if err != nil {
+			return s, err
+		}
+		if utf16.IsSurrogate(r) && bytes.HasPrefix(e.b[e.i+1:], []byte(`\u`)) {
+			at := e.i
+			e.i += 2
+			low, err := e.hex4()
+			if err != nil {
+				return s, err
+			}
+			if both := utf16.DecodeRune(r, low); both != utf8.RuneError {
+				return utf8.AppendRune(s, both), nil
+			}
+			e.i = at
+		}
+		return utf8.AppendRune(s, r), nil // U+FFFD for half a pair
+	}
+	return s, e.wrong(`one of "\bfnrtu`)
+}
+
+// hex4 reads the digits after the u at e.i, and leaves e.i at the last.
+func (e *edn) hex4() (r rune, err error) {
+	for range 4 {
+		e.i++
+		if e.i >= len(e.b) {
+			return 0, errCut
+		}
+		d := bytes.IndexByte([]byte("0123456789abcdef"), e.b[e.i]|0x20)
+		if d < 0 || d < 10 && (e.b[e.i] < '0' || e.b[e.i] > '9') {
+			return 0, e.wrong("a hexadecimal digit")
+		}
+		r = r<<4 | rune(d)
+	}
+	return r, nil
+}
+
+var namedChars = map[string]string{
+	"newline": "\n", "space": " ", "tab": "\t", "return": "\r", "backspace": "\b", "formfeed": "\f",
+}
+
+// char reads a character: the first byte after the backslash belongs to it
+// whatever it is.
+func (e *edn) char() (string, error) {
+	at := e.i
+	e.i++
+	_, size := utf8.DecodeRune(e.b[e.i:])
+	if size == 0 {
+		return "", errCut
+	}
+	first := e.i
+	e.i += size
+	e.token()
+	t := string(e.b[first:e.i])
+	if len(t) == size {
+		return t, nil
+	}
+	if s, ok := namedChars[t]; ok {
+		return s, nil
+	}
+	if t[0] == 'u' && len(t) == 5 {
+		h := edn{b: []byte(t)}
+		if r, err := h.hex4(); err == nil {
+			return string(r), nil
+		}
+	}
+	e.i = at
+	return "", e.wrong(`a character such as \a, \newline or \u0061, not \` + t)
+}
