@@ -153,6 +153,11 @@ func (c *concurrentKeys) Op(ctx Context) (*Op, Generator) {
 	turn := ctx.At(chance).At(c.n).below(len(c.groups))
 	for j := range c.groups {
 		i := (turn + j) % len(c.groups)
+		if ctx.free.countAnd(c.groups[i].threads) == 0 {
+			w := c.work.at(i)
+			left = left || !w.begun || w.now != nil
+			continue
+		}
 		op, after := c.ask(ctx, i)
 		left = left || after.work.at(i).now != nil || op != nil
 		if op == nil {
