@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// observe looks at the victims of f, by the same paths that processes,
+// messages and clocks take, for signs that f is in force; or is not, after
+// its cure.
+func (w *World) observe(f nemesis.Fault, inForce bool) nemesis.Evidence {
+	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
+	add := func(node, peer, want, got string, seen bool) {
+		ok := seen == inForce
+		if !inForce {
+			want = "not " + want
+			if !ok {
+				if holders := w.holders(f, node, peer); len(holders) > 0 {
+					e.Holders = append(e.Holders, holders...)
+					return
+				}
+			}
+		}
+		e.Checks = append(e.Checks, nemesis.Check{Node: node, Peer: peer, Want: want, Got: got, OK: ok})
+	}
+	if f.Kind == nemesis.Partition {
+		for to, name := range w.names {
+			for _, from := range f.Params.Drop[name] {
+				cut := w.link(w.machine(from).index, int32(to)).fault.cut
+				add(name, from, "cut", pick(cut, "cut", "open"), cut)
+			}
+		}
+	}
+	for _, name := range f.Targets {
+		m := w.machine(name)
+		switch f.Kind {
+		case nemesis.Kill, nemesis.Stop, nemesis.Power:
+			got := pick(m.proc == nil, "down", "up")
+			if m.broke {
+				got = "down: it panicked"
+			}
+			add(name, "", "down", got, m.proc == nil)
+		case nemesis.Pause:
+			add(name, "", "paused", pick(m.paused, "paused", "running"), m.paused)
+		case nemesis.Client:
+			add(name, "", "deaf to clients", pick(m.deaf, "deaf", "hears"), m.deaf)
+		case nemesis.Clock:
+			got, seen := m.clock.astray(w, f)
+			add(name, "", "clock "+f.Params.Shape, got, seen)
+		case nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
+			for _, peer := range w.machines {
+				if peer == m {
+					continue
+				}
+				from, to := peer.index, m.index
+				if f.Kind == nemesis.Bandwidth {
+					from, to = to, from
+				}
+				got, seen := w.probe(from, to, f)
+				add(name, string(peer.id), string(f.Kind), got, seen)
+			}
+		}
+	}
+	slices.Sort(e.Holders)
+	e.Holders = slices.Compact(e.Holders)
+	return e
+}
+
+// holders are the other faults that have the effect of f on a node, or on the
+// link to it from peer.
+func (w *World) holders(f nemesis.Fault, node, peer string) (ids []string) {
+	for _, l := range w.leases {
+		var same bool
+		switch {
+		case l.ID == f.ID:
+		case f.Kind == nemesis.Partition:
+			same = l.Kind == f.Kind && slices.Contains(l.Params.Drop[node], peer)
+		case takesDown(f.Kind):
+			// A paused machine does not start its process either.
+			same = (takesDown(l.Kind) || l.Kind == nemesis.Pause) && slices.Contains(l.Targets, node)
+		default:
+			same = l.Kind == f.Kind && slices.Contains(l.Targets, node)
+		}
+		if same {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
+}
+
+// probe sends messages over a copy of a link, and tells what became of them.
+func (w *World) probe(from, to int32, f nemesis.Fault) (got string, seen bool) {
+	l := *w.link(from, to)
+	draws := w.stream(fmt.Sprintf("probe/%d/%d", from, to))
+	p := f.Params
+	n := 100
+	if p.Probability > 0 {
+		n = min(int(math.Ceil(20/p.Probability)), 20_000)
+	}
+	lost, twice, late := 0, 0, 0
+	least := time.Duration(math.MaxInt64)
+	for range n {
+		const bytes = 1000
+		l.free, l.last = 0, 0
+		fate := l.decide(draws.draw(), w.now, bytes)
+		switch fate.copies {
+		case 0:
+			lost++
+		case 2:
+			twice++
+		}
+		if fate.copies > 0 {
+			least = min(least, fate.delay[0])
+			if p.Delay > 0 && fate.delay[0] >= time.Duration(p.Delay) {
+				late++
+			}
+		}
+	}
+	share := func(k int) float64 { return float64(k) / float64(n) }
+	switch f.Kind {
+	case nemesis.Loss:
+		return fmt.Sprintf("%.2f lost", share(lost)), share(lost) >= p.Probability*0.4
+	case nemesis.Duplicate:
+		return fmt.Sprintf("%.2f twice", share(twice)), share(twice) >= p.Probability*(1-l.fault.loss)*(1-l.loss)*0.4
+	case nemesis.Reorder:
+		return fmt.Sprintf("%.2f held", share(late)), share(late) >= p.Probability*(1-l.fault.loss)*(1-l.loss)*0.4
+	case nemesis.Delay:
+		return fmt.Sprintf("at least %v", least), least >= time.Duration(p.Delay-p.Jitter)
+	default: // bandwidth
+		floor := time.Duration(1000 * int64(time.Second) / p.Rate)
+		return fmt.Sprintf("1 kB in %v at least", least), least >= floor
+	}
+}
+
+// astray compares a clock with what it would show without f.
+func (c *clock) astray(w *World, f nemesis.Fault) (got string, seen bool) {
+	p := f.Params
+	const second = time.Second
+	switch p.Shape {
+	case "drift":
+		pace := float64(c.now(w.now.Add(second))-c.now(w.now))/float64(second) - 1
+		return fmt.Sprintf("pace %+.4f", pace), math.Abs(pace-c.own) >= math.Abs(p.Drift)/2
+	case "strobe":
+		period := time.Duration(p.Period)
+		swing := c.wall(w.now.Add(period)) - c.wall(w.now) - (c.now(w.now.Add(period)) - c.now(w.now))
+		return fmt.Sprintf("swings %v", swing), swing != 0
+	default: // jump
+		off := c.wall(w.now) - epoch - c.now(w.now) - c.skew
+		return fmt.Sprintf("offset %v", off), c.jump != 0
+	}
+}
+
+func pick(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,286 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// nemesis begins to inject or cure a fault; the operation completes when what
+// the fault does has been seen at its victims.
+func (w *World) nemesis(op histories.Op) {
+	f, err := nemesis.Decode(op)
+	switch {
+	case err != nil:
+	case op.F == nemesis.Inject:
+		err = w.inject(op, f)
+	case op.F == nemesis.Cure:
+		err = w.cure(op, f.ID)
+	default:
+		err = fmt.Errorf("a nemesis does %s or %s, not %q", nemesis.Inject, nemesis.Cure, op.F)
+	}
+	if err != nil {
+		op.Type, op.Error = histories.Fail, err.Error()
+		w.after(clientLatency, func() { w.emit(op) })
+	}
+}
+
+// complete ends a nemesis' operation with evidence.
+func (w *World) complete(op histories.Op, e nemesis.Evidence) {
+	e = e.Conclude()
+	op.Type, op.Value = histories.OK, histories.Encode(e)
+	if !e.Verified {
+		op.Type, op.Error = histories.Info, "not seen at the victims"
+	}
+	w.emit(op)
+}
+
+// takesDown tells whether kind k ends processes.
+func takesDown(k nemesis.Kind) bool {
+	return k == nemesis.Kill || k == nemesis.Stop || k == nemesis.Power
+}
+
+// Kinds lists the faults that the simulator can do.
+func Kinds() []nemesis.Kind { return nemesis.Kinds }
+
+// dying is the time a doomed process has to reach its hour, between two
+// effects; then it dies idle.
+const dying = 10 * time.Millisecond
+
+func (w *World) inject(op histories.Op, f nemesis.Fault) error {
+	if err := f.On(w.names); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(w.leases, func(l lease) bool { return l.ID == f.ID }) {
+		return fmt.Errorf("fault %s is in force already", f.ID)
+	}
+	if f.Kind == nemesis.Membership {
+		if w.cfg.Leave == "" {
+			return fmt.Errorf("fault %s: the target has no membership operations", f.ID)
+		}
+		w.leases = append(w.leases, lease{f, w.now})
+		w.admin(op, f, w.cfg.Leave)
+		return nil
+	}
+	w.leases = append(w.leases, lease{f, w.now})
+	w.settle()
+	for _, name := range f.Targets {
+		w.strike(w.machine(name), f.Kind)
+	}
+	w.after(dying+5*time.Millisecond, func() { w.complete(op, w.observe(f, true)) })
+	return nil
+}
+
+// strike does to m what happens but once when a fault begins.
+func (w *World) strike(m *machine, k nemesis.Kind) {
+	switch {
+	case k == nemesis.Stop && m.proc != nil:
+		w.crash(m, string(k))
+	case k == nemesis.Power && m.proc == nil:
+		w.losePower(m)
+	case (k == nemesis.Kill || k == nemesis.Power) && m.proc != nil:
+		if m.doom > 0 {
+			if k == nemesis.Power {
+				w.dooms[m.index] = string(k)
+			}
+			return
+		}
+		m.doom = 1 + w.stream("doom/"+string(m.id)).draws(8)
+		w.dooms[m.index] = string(k)
+		life := m.life
+		w.after(dying, func() {
+			if m.life == life && m.proc != nil {
+				w.crash(m, w.dooms[m.index])
+			}
+		})
+	}
+}
+
+// losePower takes from the disk what was not synced, and from the machine its
+// uptime.
+func (w *World) losePower(m *machine) {
+	if lost, of := m.disk.lose(w.stream("disk/" + string(m.id)).draw()); lost > 0 {
+		w.record(m.process, "lost-writes", map[string]int{"lost": lost, "unsynced": of})
+	}
+}
+
+func (w *World) cure(op histories.Op, id string) error {
+	i := slices.IndexFunc(w.leases, func(l lease) bool { return l.ID == id })
+	if i < 0 {
+		return fmt.Errorf("fault %s is not in force", id)
+	}
+	f := w.leases[i].Fault
+	w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
+	w.settle()
+	if f.Kind == nemesis.Membership {
+		w.admin(op, f, w.cfg.Join)
+		return nil
+	}
+	wait := 5 * time.Millisecond
+	if takesDown(f.Kind) {
+		wait += starting
+	}
+	w.after(wait, func() { w.complete(op, w.observe(f, false)); w.healed() })
+	return nil
+}
+
+// healed records that nothing is in force any more.
+func (w *World) healed() {
+	if len(w.leases) == 0 {
+		w.record(histories.World, "heal", struct{}{})
+	}
+}
+
+// Heal ends every fault at once.
+func (w *World) Heal(context.Context) error {
+	w.leases = nil
+	w.settle()
+	return nil
+}
+
+// settle makes machines and links what the leases in force say.
+func (w *World) settle() {
+	for _, m := range w.machines {
+		on := func(kinds ...nemesis.Kind) (ls []lease) {
+			for _, l := range w.leases {
+				if slices.Contains(kinds, l.Kind) && slices.Contains(l.Targets, string(m.id)) {
+					ls = append(ls, l)
+				}
+			}
+			return ls
+		}
+		m.down = len(on(nemesis.Kill, nemesis.Stop, nemesis.Power))
+		m.deaf = len(on(nemesis.Client)) > 0
+		pace := m.clock.drift
+		m.clock.set(w.now, on(nemesis.Clock))
+		if m.proc != nil && m.clock.drift != pace {
+			w.rearm(m)
+		}
+		was := m.paused
+		m.paused = len(on(nemesis.Pause)) > 0
+		if was && !m.paused {
+			w.resume(m)
+		}
+		if m.down == 0 && m.proc == nil {
+			w.startSoon(m)
+		}
+	}
+	for from := range w.machines {
+		for to := range w.machines {
+			w.settleLink(int32(from), int32(to))
+		}
+	}
+}
+
+func (w *World) settleLink(from, to int32) {
+	var t trouble
+	held := true
+	for _, l := range w.leases {
+		if l.Kind == nemesis.Partition && slices.Contains(l.Params.Drop[w.names[to]], w.names[from]) {
+			t.cut, held = true, held && l.Params.Held
+		}
+		if from != to {
+			t.add(l.Fault, slices.Contains(l.Targets, w.names[from]), slices.Contains(l.Targets, w.names[to]))
+		}
+	}
+	t.held = t.cut && held
+	l := w.link(from, to)
+	l.fault = t
+	switch {
+	case t.cut && !t.held:
+		l.held = nil
+	case !t.cut && len(l.held) > 0:
+		w.release(from, to)
+	}
+}
+
+// resume lets m live through what came while it was paused; it is all late at
+// once.
+func (w *World) resume(m *machine) {
+	held := m.held
+	m.held = nil
+	for i := range held {
+		w.happen(&held[i])
+	}
+}
+
+// starting is the most that a process takes to start.
+const starting = 100 * time.Millisecond
+
+func (w *World) startSoon(m *machine) {
+	d := w.stream("start/" + string(m.id)).draw()
+	w.after(time.Duration(d.between(0.05, 1)*float64(starting)), func() { w.start(m) })
+}
+
+// start boots m if it is down and nothing keeps it so.
+func (w *World) start(m *machine) {
+	if m.proc == nil && m.down == 0 && !m.paused && !m.broke {
+		w.boot(m)
+	}
+}
+
+func (w *World) machine(name string) *machine {
+	for i, n := range w.names {
+		if n == name {
+			return w.machines[i]
+		}
+	}
+	panic("sim: no node " + name)
+}
+
+// admin asks the group to let f's nodes leave or join, one after another, until
+// it has answered or ten timeouts have passed.
+func (w *World) admin(op histories.Op, f nemesis.Fault, what string) {
+	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
+	deadline := w.now.Add(10 * w.cfg.Timeout)
+	left := f.Targets
+	tries := 0
+	var next func()
+	next = func() {
+		if len(left) == 0 || w.now >= deadline {
+			for _, name := range left {
+				e.Checks = append(e.Checks, nemesis.Check{Node: name, Want: what + " answered", Got: "no answer"})
+			}
+			w.complete(op, e)
+			if op.F == nemesis.Cure {
+				w.healed()
+			}
+			return
+		}
+		victim := left[0]
+		m := w.spokesman(victim, tries)
+		tries++
+		ask := histories.Op{Process: op.Process, Type: histories.Invoke, F: what, Value: histories.Encode(victim)}
+		w.call(m, &call{op: ask, then: func(answer histories.Op) {
+			if answer.Type != histories.OK {
+				w.after(200*time.Millisecond, next)
+				return
+			}
+			e.Checks = append(e.Checks, nemesis.Check{Node: victim, Peer: string(m.id), Want: what + " answered", Got: "ok", OK: true})
+			left = left[1:]
+			next()
+		}})
+	}
+	next()
+}
+
+// spokesman is whom to ask about victim: first a primary, then the others in
+// turn.
+func (w *World) spokesman(victim string, tries int) *machine {
+	var able []*machine
+	for _, leads := range []bool{true, false} {
+		for _, m := range w.machines {
+			if m.running() && string(m.id) != victim && (m.role == w.cfg.Primary) == leads {
+				able = append(able, m)
+			}
+		}
+	}
+	if len(able) == 0 {
+		return w.machine(victim)
+	}
+	return able[tries%len(able)]
+}

@@ -1,0 +1,258 @@
+package sim
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"maps"
+	mrand "math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/node"
+)
+
+// A machine is a node's place: its process, if it runs, its disk, its clock.
+type machine struct {
+	id      node.ID
+	index   int32
+	process histories.Process
+
+	proc  node.Node // nil: down
+	env   *node.Env
+	life  uint32 // counts boots; events of an earlier life are void
+	broke bool   // it panicked, and stays down
+
+	disk  disk
+	clock clock
+
+	down   int     // leases that keep it down
+	paused bool    // by some lease
+	deaf   bool    // clients do not reach it, by some lease
+	held   []event // what happened while paused
+	doom   int     // > 0: it dies after that many more effects
+
+	reqs   map[uint64]*call
+	reqSeq uint64 // begins anew in each life, as in a real process
+	timers map[string]*timer
+
+	role string
+	term uint64
+
+	draws   map[string]*stream // of the node's own decisions, by name
+	entropy stream             // of crypto/rand
+}
+
+// A timer is set in local time, so that it follows its node's clock.
+type timer struct {
+	name     string
+	deadline time.Duration
+	version  uint32 // of the event that will fire it
+	set      bool
+}
+
+// A call is an operation in flight.
+type call struct {
+	op   histories.Op
+	over bool
+	then func(histories.Op) // who waits for it; nil: the loop
+}
+
+// running tells whether the process is there and gets to run.
+func (m *machine) running() bool { return m.proc != nil && !m.paused }
+
+func (m *machine) rand(w *World) func(string) *mrand.Rand {
+	return func(name string) *mrand.Rand {
+		s := m.draws[name]
+		if s == nil {
+			fresh := named(w.cfg.Seed, "node/"+string(m.id)+"/"+name)
+			s = &fresh
+			m.draws[name] = s
+		}
+		return w.lender.lend(s.draw())
+	}
+}
+
+// boot starts the process, with what the disk kept.
+func (w *World) boot(m *machine) {
+	m.life++
+	m.proc, m.doom = w.cfg.New(), 0
+	m.reqs, m.reqSeq, m.timers = map[uint64]*call{}, 0, map[string]*timer{}
+	m.env = node.NewEnv(node.Host{ID: m.id, Peers: w.ids, Codec: w.cfg.Messages, Disk: &m.disk, Rand: m.rand(w)})
+	if m.life > 1 {
+		w.record(m.process, "restart", map[string]any{"life": m.life})
+	}
+	w.begin(m)
+	w.step(m, func() { m.proc.Start(m.env) })
+}
+
+// crash ends the process where it is.
+func (w *World) crash(m *machine, kind string) {
+	m.proc, m.held, m.doom = nil, nil, 0
+	w.plays(m, "", 0)
+	w.record(m.process, "crash", map[string]any{"kind": kind})
+	if kind == string(nemesis.Power) {
+		w.losePower(m)
+	}
+	ids := make([]uint64, 0, len(m.reqs))
+	for id := range m.reqs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		w.finish(m.reqs[id], histories.Info, nil, "connection reset", nil)
+	}
+	m.reqs = nil
+}
+
+// begin lends m the world's clocks and entropy for a step.
+//
+// The raft library draws its election timeouts from crypto/rand.Reader, which
+// is one for the whole program: hence one simulation at a time in a process.
+func (w *World) begin(m *machine) {
+	rand.Reader = entropy{m}
+	m.env.Begin(m.clock.now(w.now), m.clock.wall(w.now))
+	w.steps++
+}
+
+// entropy is crypto/rand as m sees it.
+type entropy struct{ m *machine }
+
+func (e entropy) Read(p []byte) (int, error) {
+	d := e.m.entropy.draw()
+	for i := range p {
+		p[i] = byte(d.Uint64())
+	}
+	return len(p), nil
+}
+
+var _ io.Reader = entropy{}
+
+// step lets a node handle one event and carries out what it asked for, in
+// order, until it is done or the node's hour has come.
+func (w *World) step(m *machine, handle func()) {
+	if !w.attempt(m, handle) {
+		return
+	}
+	effects := m.env.End()
+	for i := range effects {
+		w.perform(m, &effects[i])
+		if m.doom == 1 {
+			w.crash(m, w.dooms[m.index])
+			return
+		}
+		m.doom = max(0, m.doom-1)
+	}
+}
+
+// attempt runs handle and tells whether it came back. A panic is the node's
+// end: none of the step's effects happened.
+func (w *World) attempt(m *machine, handle func()) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.env.End()
+			w.record(m.process, "panic", map[string]string{"error": fmt.Sprint(p), "stack": string(debug.Stack())})
+			m.broke = true
+			w.crash(m, "panic")
+		}
+	}()
+	handle()
+	return true
+}
+
+func (w *World) perform(m *machine, e *node.Effect) {
+	switch e.Kind {
+	case node.Send:
+		to, ok := w.index[e.To]
+		if !ok {
+			panic(fmt.Sprintf("sim: %s sends to %q, which is no node", m.id, e.To))
+		}
+		w.charge(m, e.Body)
+		w.send(m.index, to, e.Body)
+	case node.Answer:
+		w.answer(m, e)
+	case node.SetTimer:
+		w.setTimer(m, e)
+	case node.Write:
+		m.disk.write(e.Changes)
+	case node.Sync:
+		m.disk.sync()
+	case node.Record:
+		w.emit(histories.Op{Process: m.process, Type: histories.Info, F: e.Name, Value: e.Value})
+	case node.Role:
+		w.plays(m, e.Name, e.Term)
+		w.record(m.process, "role", role{e.Name, e.Term})
+	default:
+		panic(fmt.Sprintf("sim: effect %d of %s is unknown", e.Kind, m.id))
+	}
+}
+
+type role struct {
+	Role string `json:"role"`
+	Term uint64 `json:"term"`
+}
+
+// answer completes a client's operation, if the client can hear it.
+func (w *World) answer(m *machine, e *node.Effect) {
+	c := m.reqs[e.Req]
+	if c == nil {
+		return
+	}
+	delete(m.reqs, e.Req)
+	switch {
+	case m.deaf && c.then == nil:
+		// The client times out.
+	case e.OK:
+		w.finish(c, histories.OK, e.Value, "", e.Ext)
+	default:
+		w.finish(c, histories.Fail, nil, e.Error, nil)
+	}
+}
+
+func (w *World) setTimer(m *machine, e *node.Effect) {
+	t := m.timers[e.Name]
+	if t == nil {
+		if e.After < 0 {
+			return
+		}
+		t = &timer{name: e.Name}
+		m.timers[e.Name] = t
+	}
+	t.version++
+	if t.set = e.After >= 0; t.set {
+		t.deadline = m.env.Now + e.After
+		w.arm(m, t)
+	}
+}
+
+func (w *World) arm(m *machine, t *timer) {
+	at := max(m.clock.when(t.deadline), w.now)
+	w.agenda.push(at, event{kind: ring, to: m.index, life: m.life, timer: t, version: t.version})
+}
+
+// rearm makes m's timers follow its clock, whose pace has changed.
+func (w *World) rearm(m *machine) {
+	for _, name := range slices.Sorted(maps.Keys(m.timers)) {
+		if t := m.timers[name]; t.set {
+			t.version++
+			w.arm(m, t)
+		}
+	}
+}
+
+// ring fires a timer, unless it was set anew or its node died meanwhile.
+func (w *World) ring(ev *event) {
+	m, t := w.machines[ev.to], ev.timer
+	switch {
+	case m.life != ev.life || m.proc == nil || t.version != ev.version || !t.set:
+	case m.paused:
+		m.held = append(m.held, *ev)
+	default:
+		t.set = false
+		w.begin(m)
+		w.step(m, func() { m.proc.Timer(m.env, t.name) })
+	}
+}

@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/node"
+)
+
+// link is the way from one node to another: its nature, which the seed draws
+// and which stays, and what faults make of it.
+type link struct {
+	draws stream
+
+	floor, mean time.Duration // delay: floor, and on top an exponential one of this mean
+	loss, twice float64       // probability per message
+	fifo        bool          // keeps the order, as one TCP connection does
+
+	last histories.Time // arrival of the latest message, for fifo
+	free histories.Time // when the link has sent what it was given, for bandwidth
+
+	fault trouble
+	held  [][]byte // messages that wait for the cure of a partition
+}
+
+// trouble is the union of the faults in force on a link.
+type trouble struct {
+	cut, held              bool
+	loss, twice, overtaken float64
+	delay, jitter, hold    time.Duration
+	rate                   int64 // bytes per second; 0: any
+}
+
+// add makes t the union of itself and f, if f is of a kind that troubles the
+// link at its sending or its receiving end.
+func (t *trouble) add(f nemesis.Fault, sending, receiving bool) {
+	p := f.Params
+	switch {
+	case f.Kind == nemesis.Bandwidth && sending:
+		if t.rate == 0 || p.Rate < t.rate {
+			t.rate = p.Rate
+		}
+	case !receiving:
+	case f.Kind == nemesis.Loss:
+		t.loss = either(t.loss, p.Probability)
+	case f.Kind == nemesis.Duplicate:
+		t.twice = either(t.twice, p.Probability)
+	case f.Kind == nemesis.Reorder:
+		t.overtaken = either(t.overtaken, p.Probability)
+		t.hold = max(t.hold, time.Duration(p.Delay))
+	case f.Kind == nemesis.Delay:
+		t.delay += time.Duration(p.Delay)
+		t.jitter += time.Duration(p.Jitter)
+	}
+}
+
+// either is the probability that at least one of two independent events of
+// probability p and q happens.
+func either(p, q float64) float64 { return 1 - (1-p)*(1-q) }
+
+// fate is what becomes of one message.
+type fate struct {
+	copies int
+	delay  [2]time.Duration
+}
+
+// decide draws the fate of the next message of a number of bytes, sent now.
+func (l *link) decide(d dice, now histories.Time, bytes int) fate {
+	f := fate{copies: 1}
+	switch t := &l.fault; {
+	case d.chance(either(l.loss, t.loss)):
+		f.copies = 0
+		return f
+	case d.chance(either(l.twice, t.twice)):
+		f.copies = 2
+	}
+	var queue time.Duration
+	if rate := l.fault.rate; rate > 0 {
+		l.free = max(l.free, now).Add(time.Duration(int64(bytes) * int64(time.Second) / rate))
+		queue = time.Duration(l.free - now)
+	}
+	for i := range f.copies {
+		delay := queue + l.floor + time.Duration(d.exponential()*float64(l.mean))
+		if t := &l.fault; t.delay > 0 {
+			delay += t.delay + time.Duration(d.between(-1, 1)*float64(t.jitter))
+		}
+		if t := &l.fault; d.chance(t.overtaken) {
+			delay += t.hold
+		} else if l.fifo {
+			delay = max(delay, time.Duration(l.last-now))
+			l.last = now.Add(delay)
+		}
+		f.delay[i] = delay
+	}
+	return f
+}
+
+// send puts a message on a link, where the faults in force act on it.
+func (w *World) send(from, to int32, body []byte) {
+	l := w.link(from, to)
+	if l.fault.cut && l.fault.held {
+		l.held = append(l.held, body)
+		return
+	}
+	f := l.decide(l.draws.draw(), w.now, len(body))
+	for i := range f.copies {
+		w.agenda.push(w.now.Add(f.delay[i]), event{kind: arrive, from: from, to: to, body: body})
+	}
+}
+
+// arrive delivers a message, unless its link has been cut meanwhile.
+func (w *World) arrive(ev *event) {
+	l := w.link(ev.from, ev.to)
+	m := w.machines[ev.to]
+	switch {
+	case l.fault.cut && l.fault.held:
+		l.held = append(l.held, ev.body)
+	case l.fault.cut || m.proc == nil:
+	case m.paused:
+		m.held = append(m.held, *ev)
+	default:
+		w.receive(m, w.machines[ev.from].id, ev.body)
+	}
+}
+
+// release sends what a partition has held, once it is over.
+func (w *World) release(from, to int32) {
+	l := w.link(from, to)
+	held := l.held
+	l.held = nil
+	for _, body := range held {
+		w.send(from, to, body)
+	}
+}
+
+func (w *World) link(from, to int32) *link { return &w.links[int(from)*len(w.machines)+int(to)] }
+
+// receive has m handle a message from a peer.
+func (w *World) receive(m *machine, from node.ID, body []byte) {
+	msg, err := w.cfg.Messages.Decode(body)
+	if err != nil {
+		panic(err) // we encoded it ourselves
+	}
+	w.begin(m)
+	w.step(m, func() { m.proc.Receive(m.env, from, msg) })
+}

@@ -1,0 +1,281 @@
+// Package sim is a world in one goroutine: virtual time, a network, disks,
+// clocks and processes, all decided by a seed. Two runs of one seed are the
+// same run. It is as unkind as the contract of package node allows.
+//
+// There is one simulation at a time in a process, since the simulator lends
+// nodes its own crypto/rand.Reader; run several in several processes.
+package sim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/node"
+)
+
+// Config describes a simulated cluster.
+type Config struct {
+	Seed     uint64
+	Nodes    []string
+	New      func() node.Node
+	Messages node.Codec
+	Timeout  time.Duration // after which a client gives up: its op is Info
+	Primary  string        // the role of a node that leads
+	Leave    string        // operations by which a node leaves the group and
+	Join     string        // joins it again; empty if there are none
+	// Swarm has the seed draw the nature of links and clocks; else they are
+	// those of a quiet local network.
+	Swarm bool
+	// MessagesMax bounds the messages between nodes in one second; a run that
+	// exceeds it ends with an error that names the message. 0 means 100,000.
+	MessagesMax int
+}
+
+// World implements run.World.
+type World struct {
+	cfg       Config
+	now       histories.Time
+	agenda    agenda
+	ids       []node.ID
+	names     []string
+	index     map[node.ID]int32
+	machines  []*machine
+	links     []link // from*n + to
+	leases    []lease
+	primaries []string
+	dooms     []string // why a doomed machine dies
+	streams   map[string]*stream
+	lender    lender
+	entropy   io.Reader // crypto/rand.Reader as it was
+
+	done []histories.Op // completions and records not yet handed out
+	head int            // the first of them
+
+	budget budget
+	steps  uint64
+	err    error
+}
+
+// What an event is.
+const (
+	arrive  = iota // a message, at to
+	ring           // a timer, at to
+	request        // a client's operation, at to, held while it was paused
+	expire         // a call's time is up
+	deliver        // an answer reaches its client
+	act            // anything else
+)
+
+type event struct {
+	kind     uint8
+	from, to int32
+	life     uint32
+	version  uint32
+	timer    *timer
+	body     []byte
+	call     *call
+	act      func()
+}
+
+// clientLatency is how long an answer takes to reach the client that sits next
+// to its node. More would make operations look concurrent that were not, and
+// hide anomalies; none would let a client spin without time going on.
+const clientLatency = 10 * time.Microsecond
+
+// New boots a cluster.
+func New(cfg Config) *World {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = time.Second
+	}
+	if cfg.MessagesMax <= 0 {
+		cfg.MessagesMax = 100_000
+	}
+	n := len(cfg.Nodes)
+	w := &World{
+		cfg:     cfg,
+		names:   slices.Clone(cfg.Nodes),
+		index:   map[node.ID]int32{},
+		links:   make([]link, n*n),
+		dooms:   make([]string, n),
+		streams: map[string]*stream{},
+		lender:  newLender(),
+		entropy: rand.Reader,
+		budget:  budget{max: cfg.MessagesMax},
+	}
+	for i, name := range cfg.Nodes {
+		id := node.ID(name)
+		w.ids, w.index[id] = append(w.ids, id), int32(i)
+		w.machines = append(w.machines, &machine{
+			id: id, index: int32(i), process: histories.Named(name),
+			draws: map[string]*stream{}, entropy: named(cfg.Seed, "crypto/"+name),
+		})
+	}
+	w.conditions()
+	for _, m := range w.machines {
+		// Machines do not start at the same instant.
+		d := w.stream("boot/" + string(m.id)).draw()
+		w.after(time.Duration(d.between(0, float64(50*time.Millisecond))), func() { w.start(m) })
+	}
+	return w
+}
+
+// Close gives crypto/rand its reader back.
+func (w *World) Close() error {
+	rand.Reader = w.entropy
+	return nil
+}
+
+// Now is the virtual time.
+func (w *World) Now() histories.Time { return w.now }
+
+// Nodes names the nodes in a fixed order.
+func (w *World) Nodes() []string { return w.names }
+
+// Stamp does nothing: the order of the file is exact.
+func (w *World) Stamp(*histories.Op) {}
+
+// Steps is the number of events that nodes have handled so far.
+func (w *World) Steps() uint64 { return w.steps }
+
+// Primaries names the nodes whose last known role leads.
+func (w *World) Primaries() []string { return w.primaries }
+
+// plays notes a machine's role.
+func (w *World) plays(m *machine, role string, term uint64) {
+	m.role, m.term = role, term
+	w.primaries = nil // a generator may still hold the old one
+	for _, m := range w.machines {
+		if m.role == w.cfg.Primary && m.role != "" {
+			w.primaries = append(w.primaries, string(m.id))
+		}
+	}
+	slices.Sort(w.primaries)
+}
+
+// Wait runs the agenda until a completion or record appears or until comes.
+func (w *World) Wait(ctx context.Context, until histories.Time) (histories.Op, bool, error) {
+	for n := 0; ; n++ {
+		if w.head < len(w.done) {
+			op := w.done[w.head]
+			w.done[w.head] = histories.Op{}
+			if w.head++; w.head == len(w.done) {
+				w.done, w.head = w.done[:0], 0
+			}
+			return op, true, nil
+		}
+		if w.err != nil {
+			return histories.Op{}, false, w.err
+		}
+		if n&1023 == 1023 && ctx.Err() != nil {
+			return histories.Op{}, false, ctx.Err()
+		}
+		at, ok := w.agenda.next()
+		if !ok || at > until {
+			w.now = max(w.now, until)
+			return histories.Op{}, false, nil
+		}
+		w.now = max(w.now, at)
+		_, ev := w.agenda.pop()
+		w.happen(&ev)
+	}
+}
+
+func (w *World) happen(ev *event) {
+	switch ev.kind {
+	case arrive:
+		w.arrive(ev)
+	case ring:
+		w.ring(ev)
+	case request:
+		w.request(w.machines[ev.to], ev.call)
+	case expire:
+		w.finish(ev.call, histories.Info, nil, "timeout", nil)
+	case deliver:
+		w.emit(ev.call.op)
+	case act:
+		ev.act()
+	}
+}
+
+// Invoke sends op to its node, or puts a fault into force, or ends one.
+func (w *World) Invoke(op histories.Op) {
+	if op.Process.Nemesis() {
+		w.nemesis(op)
+		return
+	}
+	m, ok := w.index[node.ID(op.Node)]
+	if !ok {
+		panic(fmt.Sprintf("sim: op %d goes to node %q, which does not exist", op.Index, op.Node))
+	}
+	w.call(w.machines[m], &call{op: op})
+}
+
+// call begins an operation at m.
+func (w *World) call(m *machine, c *call) {
+	w.agenda.push(w.now.Add(w.cfg.Timeout), event{kind: expire, call: c})
+	if m.deaf && c.then == nil {
+		return // the client times out
+	}
+	w.request(m, c)
+}
+
+func (w *World) request(m *machine, c *call) {
+	switch {
+	case m.proc == nil && m.broke:
+		w.finish(c, histories.Fail, nil, "connection refused: the node panicked", nil)
+	case m.proc == nil:
+		w.finish(c, histories.Fail, nil, "connection refused", nil)
+	case m.paused:
+		m.held = append(m.held, event{kind: request, to: m.index, call: c})
+	default:
+		m.reqSeq++
+		r := node.Request{ID: m.reqSeq, F: c.op.F, Key: c.op.Key, Value: c.op.Value}
+		m.reqs[r.ID] = c
+		w.begin(m)
+		w.step(m, func() { m.proc.Request(m.env, r) })
+	}
+}
+
+// finish completes a call, once; what comes later is lost on the client.
+func (w *World) finish(c *call, t histories.Type, value json.RawMessage, why string, ext map[string]json.RawMessage) {
+	if c.over {
+		return
+	}
+	c.over = true
+	c.op.Type, c.op.Error, c.op.Ext = t, why, ext
+	if t == histories.OK {
+		c.op.Value = value
+	}
+	if c.then != nil {
+		w.after(clientLatency, func() { c.then(c.op) })
+		return
+	}
+	w.agenda.push(w.now.Add(clientLatency), event{kind: deliver, call: c})
+}
+
+// emit hands op to whoever waits, at the present time.
+func (w *World) emit(op histories.Op) { w.done = append(w.done, op) }
+
+func (w *World) record(p histories.Process, f string, value any) {
+	w.emit(histories.Op{Process: p, Type: histories.Info, F: f, Value: histories.Encode(value)})
+}
+
+func (w *World) after(d time.Duration, f func()) {
+	w.agenda.push(w.now.Add(d), event{kind: act, act: f})
+}
+
+func (w *World) stream(name string) *stream {
+	s := w.streams[name]
+	if s == nil {
+		fresh := named(w.cfg.Seed, name)
+		s = &fresh
+		w.streams[name] = s
+	}
+	return s
+}
