@@ -14,6 +14,8 @@ type machine struct {
 	lists     map[string]string // an open JSON array: [1,2,3
 	sessions  map[string]*session
 	history   uint64 // a hash of the names of all entries applied, in order
+	// membership is the index of the last change of membership.
+	membership uint64
 }
 
 // reply is what came of a command: a value, or why it had no effect.
@@ -120,12 +122,13 @@ type image struct {
 	Lists     map[string]json.RawMessage `json:"lists"`
 	Sessions  map[string]*session        `json:"sessions"`
 	History   uint64                     `json:"history"`
+	Members   uint64                     `json:"membership"`
 }
 
 // encode is the machine's bytes. A planted bug leaves out every second register
 // and list.
 func (m *machine) encode(drop bool) []byte {
-	i := image{map[string]json.RawMessage{}, map[string]json.RawMessage{}, m.sessions, m.history}
+	i := image{map[string]json.RawMessage{}, map[string]json.RawMessage{}, m.sessions, m.history, m.membership}
 	for k, key := range slices.Sorted(maps.Keys(m.registers)) {
 		if !drop || k%2 == 0 {
 			i.Registers[key] = json.RawMessage(m.registers[key])
@@ -150,7 +153,7 @@ func restore(b []byte) *machine {
 		panic(err)
 	}
 	m := newMachine()
-	m.sessions, m.history = i.Sessions, i.History
+	m.sessions, m.history, m.membership = i.Sessions, i.History, i.Members
 	for _, key := range slices.Sorted(maps.Keys(i.Registers)) {
 		m.registers[key] = string(i.Registers[key])
 	}

@@ -3,6 +3,7 @@ package raft
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 
 	"google.golang.org/protobuf/proto"
 
@@ -17,6 +18,13 @@ const (
 	Leave = "leave"
 	Join  = "join"
 )
+
+// A change holds for the membership that its taker knew, which is the command's
+// key: a request to leave that has been on its way for long must not undo a
+// later one to join.
+
+// version names the present membership.
+func (m *machine) version() string { return strconv.FormatUint(m.membership, 10) }
 
 // change is the entry that asks for what c does.
 func (n *replica) change(c command) *pb.ConfChange {
@@ -53,14 +61,18 @@ func (n *replica) applyConf(env *node.Env, e *pb.Entry) (changed bool) {
 	if !done {
 		r = reply{Value: json.RawMessage(c.value)}
 		member := slices.Contains(n.conf.GetVoters(), cc.GetNodeId())
-		if c.f == Leave && member && len(n.conf.GetVoters()) <= len(n.peers)/2+1 {
+		switch {
+		case c.key != n.machine.version():
+			r = reply{Error: "the membership has changed meanwhile"}
+		case c.f == Leave && member && len(n.conf.GetVoters()) <= len(n.peers)/2+1:
 			r = reply{Error: "too few members would be left"}
-		} else {
+		default:
 			changed = member == (c.f == Leave)
 		}
 		s.keep(c, r)
 	}
 	if changed {
+		n.machine.membership = n.applied
 		n.conf = n.raft.ApplyConfChange(proto.Clone(cc).(*pb.ConfChange))
 		n.lease = lease{} // it was confirmed by another quorum
 	}

@@ -26,9 +26,12 @@ func (n *replica) Request(env *node.Env, r node.Request) {
 		env.Fail(r, err.Error())
 		return
 	}
-	if (c.f == Leave || c.f == Join) && n.numberOf(c.value) == 0 {
-		env.Fail(r, "there is no such node")
-		return
+	if c.f == Leave || c.f == Join {
+		if n.numberOf(c.value) == 0 {
+			env.Fail(r, "there is no such node")
+			return
+		}
+		c.key = n.machine.version()
 	}
 	if n.bug == "local-reads" && c.readOnly() {
 		n.reply(env, r, n.machine.do(c))
