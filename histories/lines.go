@@ -40,14 +40,14 @@ const lineMax = 256 << 10
 // eachLine calls each for every line of r that is not blank, with its number
 // from 1. The line is good until each returns. If each returns errCut for the
 // last line, that line is torn: the writer was killed, or lost its power, while
-// it wrote. Any other error of each ends the reading.
-func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (torn int, err error) {
+// it wrote. Its number is returned then, else 0. Any other error of each ends
+// the reading.
+func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (cut int, err error) {
 	var (
 		buf  = make([]byte, 0, lineMax)
 		from = 0 // of the line in buf
 		seen = 0 // bytes of buf in which there is no line break from there on
 		n    = 0
-		cut  = 0 // the line that was cut off, if one was
 	)
 	line := func(b []byte) error {
 		n++
@@ -99,10 +99,7 @@ func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (to
 	if err := line(buf); err != nil {
 		return 0, err
 	}
-	if cut != 0 {
-		torn = 1
-	}
-	return torn, nil
+	return cut, nil
 }
 
 // makeRoom moves what is left of buf, from from on, to its beginning, and sees

@@ -104,7 +104,7 @@ func readRecords(path, node string) (records []nodeRecord, torn int, err error) 
 	defer f.Close()
 	self := Named(node)
 	var p parser
-	torn, err = eachLine(f, path, func(_ int, line []byte) error {
+	cut, err := eachLine(f, path, func(_ int, line []byte) error {
 		if err := p.parse(line); err != nil {
 			return err
 		}
@@ -120,6 +120,9 @@ func readRecords(path, node string) (records []nodeRecord, torn int, err error) 
 		records = append(records, nodeRecord{p.op(), p.has&hasTime != 0})
 		return nil
 	})
+	if cut > 0 {
+		torn = 1
+	}
 	return records, torn, err
 }
 

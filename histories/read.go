@@ -72,7 +72,10 @@ func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 	case first(in) == '[':
 		info.Torn, err = rd.readArray(in, name)
 	default:
-		info.Torn, err = eachLine(in, name, rd.line)
+		var cut int
+		if cut, err = eachLine(in, name, rd.line); cut > 0 {
+			info.Torn = 1
+		}
 	}
 	if err != nil {
 		return History{}, info, err
