@@ -1,0 +1,177 @@
+package nemesis
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/histories"
+)
+
+// Plan is what a run suffers: a schedule of faults, drawn from the run's seed.
+//
+// Each kind has a process of its own, so that a slow fault of one does not
+// delay another's cure, and at most one fault in force at a time. Between a
+// fault's cure and the next of its kind, and between its injection and its
+// cure, there are 0.5 to 1.5 times Interval.
+type Plan struct {
+	Kinds    []Kind
+	Interval time.Duration
+	Targets  Targets
+	Budget   Budget
+	// Nodes are the cluster's nodes.
+	Nodes []string
+	// TimeLimit, counted from when the generator is first asked, ends the
+	// schedule: it injects nothing more, cures at once what is in force, and
+	// has run out when all that is over. 0: it goes on for ever, and leaves to
+	// others to heal the cluster.
+	TimeLimit time.Duration
+}
+
+// Processes lists the processes that the plan's operations have.
+func (p Plan) Processes() []histories.Process {
+	var ps []histories.Process
+	for _, k := range p.sorted() {
+		ps = append(ps, k.Process())
+	}
+	return ps
+}
+
+// sorted is p.Kinds in the order of Kinds, each once.
+func (p Plan) sorted() []Kind {
+	return slices.DeleteFunc(slices.Clone(Kinds), func(k Kind) bool { return !slices.Contains(p.Kinds, k) })
+}
+
+// Validate tells all that is wrong with p: unknown kinds, a target expression
+// that no kind heeds, one that never fits the budget.
+func (p Plan) Validate() error {
+	var errs []error
+	for _, k := range p.Kinds {
+		if _, err := ParseKind(string(k)); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(p.Kinds) > 0 && p.Interval <= 0 {
+		errs = append(errs, fmt.Errorf("nemesis interval %s: want more than 0", p.Interval))
+	}
+	if p.TimeLimit < 0 {
+		errs = append(errs, fmt.Errorf("nemesis time limit %s: want 0 or more", p.TimeLimit))
+	}
+	if len(p.Kinds) > 0 && len(p.Nodes) == 0 {
+		errs = append(errs, errors.New("nemesis: there are no nodes to harm"))
+		return errors.Join(errs...)
+	}
+	if len(p.Kinds) > 0 {
+		for _, t := range p.Targets.unused(p.Kinds) {
+			errs = append(errs, fmt.Errorf("targets %q: an expression for %s is of no use to nemesis %s", p.Targets, t.who(), join(p.Kinds)))
+		}
+	}
+	for _, k := range p.sorted() {
+		errs = append(errs, p.possible(k))
+	}
+	return errors.Join(errs...)
+}
+
+// possible tells why k could never be injected, even with nothing else in
+// force.
+func (p Plan) possible(k Kind) error {
+	calm := scene{nodes: p.Nodes, primaries: p.Nodes[:1], budget: p.Budget.Of(len(p.Nodes))}
+	r := rand.New(rand.NewPCG(0, 0))
+	if _, out := choose(r, k, p.Targets.of(k), calm); out == chosen {
+		return nil
+	}
+	calm.budget = len(p.Nodes)
+	if _, out := choose(r, k, p.Targets.of(k), calm); out == chosen {
+		return fmt.Errorf("nemesis %s with targets %q would leave more of the %d nodes unable to answer than the budget (%s: %d): give a larger --budget, or other targets",
+			k, p.Targets, len(p.Nodes), p.Budget, p.Budget.Of(len(p.Nodes)))
+	}
+	return fmt.Errorf("nemesis %s with targets %q harms nobody in a cluster of %d nodes", k, p.Targets, len(p.Nodes))
+}
+
+// Swarm draws a plan that differs from p in what a seed may vary: it leaves out
+// kinds, each with one chance in three, but not all of them, and has an interval
+// from half to twice as long. Leaving out is what lets the others show
+// (Groce, Zhang, Eide, Chen and Regehr, "Swarm testing", ISSTA 2012).
+func (p Plan) Swarm(r *rand.Rand) Plan {
+	var kept []Kind
+	all := p.sorted()
+	for _, k := range all {
+		if r.IntN(3) > 0 {
+			kept = append(kept, k)
+		}
+	}
+	if last := r.IntN(max(1, len(all))); len(kept) == 0 && len(all) > 0 {
+		kept = all[last : last+1]
+	}
+	p.Kinds = kept
+	p.Interval = time.Duration(logUniform(r, 0.5, 2) * float64(p.Interval)).Round(time.Millisecond)
+	return p
+}
+
+// Generator is p as a generator; nil if p has no kinds. It panics if p is not
+// valid.
+//
+// It keeps to the budget by what it has injected and not yet seen cured. A
+// fault that would exceed it hits fewer nodes, or is put off until others are
+// over; whoever has waited longest is next. Halting faults (kill, stop, power,
+// pause, membership) do not hit a node that another one holds already.
+//
+// A cure that is not confirmed is tried again, and given up only after the time
+// limit and five tries.
+func (p Plan) Generator() gen.Generator {
+	if err := p.Validate(); err != nil {
+		panic(err)
+	}
+	if len(p.Kinds) == 0 {
+		return nil
+	}
+	rules := &rules{interval: p.Interval, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes))}
+	s := &schedule{rules: rules}
+	for _, k := range p.sorted() {
+		rules.terms = append(rules.terms, p.Targets.of(k))
+		s.lines = append(s.lines, line{kind: k, process: k.Process()})
+	}
+	return s
+}
+
+// ParseKinds reads a list of kinds, "partition,kill", in the order of Kinds.
+// "all" is every one of possible, "none" and "" are none. Kinds that are not
+// possible are an error that tells which are.
+func ParseKinds(s string, possible []Kind) ([]Kind, error) {
+	switch strings.TrimSpace(s) {
+	case "", "none":
+		return nil, nil
+	case "all":
+		return Plan{Kinds: possible}.sorted(), nil
+	}
+	var errs []error
+	var named []Kind
+	for _, word := range strings.Split(s, ",") {
+		word = strings.TrimSpace(word)
+		k, err := ParseKind(word)
+		switch {
+		case word == "all" || word == "none":
+			errs = append(errs, fmt.Errorf("nemesis %q: %q stands alone", s, word))
+		case err != nil || !slices.Contains(possible, k):
+			errs = append(errs, fmt.Errorf("nemesis %q: no %q here; possible are all, none and %s", s, word, join(possible)))
+		default:
+			named = append(named, k)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return Plan{Kinds: named}.sorted(), nil
+}
+
+func join(kinds []Kind) string {
+	words := make([]string, len(kinds))
+	for i, k := range kinds {
+		words[i] = string(k)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,278 @@
+package nemesis
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/histories"
+)
+
+const (
+	// retryAfter is the pause before a cure that was not confirmed is tried
+	// again, and before a kind that found nobody to hit looks again.
+	retryAfter = time.Second
+	// curesMax is how often a cure is tried before it is given up, which is only
+	// after the time limit.
+	curesMax = 5
+)
+
+// schedule is the generator of a Plan: one line of faults per kind.
+type schedule struct {
+	rules *rules
+	begun bool
+	end   histories.Time // of injections, if the plan has a limit
+	lines []line         // in the order of Kinds; copied to be changed
+}
+
+// rules are what does not change.
+type rules struct {
+	interval time.Duration
+	limit    time.Duration
+	nodes    []string
+	budget   int
+	terms    [][]term // by line
+}
+
+// line is the state of one kind.
+type line struct {
+	kind    Kind
+	process histories.Process
+	phase   phase
+	due     histories.Time // of the next injection if idle, of the cure if inForce
+	n       uint64         // faults begun
+	fault   Fault          // unless idle
+	tries   int            // cures of it
+}
+
+type phase uint8
+
+const (
+	idle phase = iota
+	injecting
+	inForce
+	curing
+)
+
+// The draws of a fault, each at its place.
+const (
+	drawFault = iota
+	drawDuration
+	drawGap // before it
+)
+
+func (s *schedule) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
+	s = s.begin(ctx)
+	over := s.over(ctx.Time)
+	if over && s.quiet() {
+		return nil, nil
+	}
+	wake := alarm{}
+	if !over && s.rules.limit > 0 {
+		wake.set(s.end, -1)
+	}
+	if op, rest := s.cure(ctx, over, &wake); op != nil {
+		return op, rest
+	}
+	if !over {
+		if op, rest := s.inject(ctx, &wake); op != nil {
+			return op, rest
+		}
+	}
+	return s.sleep(ctx, wake), s
+}
+
+// begin is s with its first injections drawn: the schedule starts when it is
+// first asked.
+func (s *schedule) begin(ctx gen.Context) *schedule {
+	if s.begun {
+		return s
+	}
+	next := *s
+	next.begun, next.end = true, ctx.Time.Add(s.rules.limit)
+	next.lines = slices.Clone(s.lines)
+	for i := range next.lines {
+		r := s.rand(ctx, i, 0, drawGap)
+		next.lines[i].due = ctx.Time.Add(time.Duration(r.Float64() * float64(s.rules.interval)))
+	}
+	return &next
+}
+
+// with is s with line i changed.
+func (s *schedule) with(i int, l line) *schedule {
+	next := *s
+	next.lines = slices.Clone(s.lines)
+	next.lines[i] = l
+	return &next
+}
+
+// over tells whether the time limit has passed.
+func (s *schedule) over(now histories.Time) bool { return s.rules.limit > 0 && now >= s.end }
+
+// quiet tells whether no line has anything in force that could still be cured.
+func (s *schedule) quiet() bool {
+	return !slices.ContainsFunc(s.lines, func(l line) bool { return l.phase != idle && !l.lost() })
+}
+
+// lost tells whether curing l's fault has been tried often enough.
+func (l line) lost() bool { return l.phase == inForce && l.tries >= curesMax }
+
+// rand is the randomness of one draw of line i's n-th fault. It does not depend
+// on which other kinds there are.
+func (s *schedule) rand(ctx gen.Context, i int, n, draw uint64) *rand.Rand {
+	place := uint64(slices.Index(Kinds, s.lines[i].kind))
+	return ctx.At(place).At(n).At(draw).Rand()
+}
+
+// around draws a duration of 0.5 to 1.5 times the interval.
+func (s *schedule) around(r *rand.Rand) time.Duration {
+	return time.Duration((0.5 + r.Float64()) * float64(s.rules.interval))
+}
+
+// An alarm is the next time at which there may be something to do.
+type alarm struct {
+	is   bool
+	at   histories.Time
+	line int // whose, or -1
+}
+
+func (a *alarm) set(at histories.Time, line int) {
+	if !a.is || at < a.at {
+		*a = alarm{true, at, line}
+	}
+}
+
+// cure ends what is due, the longest due first.
+func (s *schedule) cure(ctx gen.Context, over bool, wake *alarm) (*gen.Op, gen.Generator) {
+	var due []int
+	at := func(i int) histories.Time {
+		if l := s.lines[i]; !over || l.tries > 0 {
+			return l.due
+		}
+		return min(s.lines[i].due, s.end)
+	}
+	for i, l := range s.lines {
+		switch {
+		case l.phase != inForce || over && l.lost():
+		case at(i) > ctx.Time:
+			wake.set(at(i), i)
+		default:
+			due = append(due, i)
+		}
+	}
+	slices.SortStableFunc(due, func(i, j int) int { return cmp.Compare(at(i), at(j)) })
+	for _, i := range due {
+		l := s.lines[i]
+		if op := ctx.FillFor(CureOp(l.fault), l.process); op != nil {
+			l.phase, l.tries = curing, l.tries+1
+			return op, s.with(i, l)
+		}
+	}
+	return nil, nil
+}
+
+// inject begins the fault that is due, the longest due first. Once one has to
+// wait for the budget, all that would draw on it wait behind it.
+func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator) {
+	var due []int
+	for i, l := range s.lines {
+		switch {
+		case l.phase != idle:
+		case l.due > ctx.Time:
+			wake.set(l.due, i)
+		default:
+			due = append(due, i)
+		}
+	}
+	if len(due) == 0 {
+		return nil, nil
+	}
+	slices.SortStableFunc(due, func(i, j int) int { return cmp.Compare(s.lines[i].due, s.lines[j].due) })
+	sc := scene{nodes: s.rules.nodes, primaries: s.primaries(ctx), inForce: s.faults(), budget: s.rules.budget}
+	queue := false
+	for _, i := range due {
+		l := s.lines[i]
+		if queue && l.kind.counted() {
+			continue
+		}
+		f, out := choose(s.rand(ctx, i, l.n, drawFault), l.kind, s.rules.terms[i], sc)
+		switch {
+		case out == blocked && l.kind.counted():
+			queue = true
+		case out != chosen:
+			wake.set(ctx.Time.Add(retryAfter), i)
+		default:
+			f.ID = fmt.Sprintf("%s-%d", l.kind, l.n+1)
+			if op := ctx.FillFor(InjectOp(f), l.process); op != nil {
+				l.phase, l.fault, l.tries = injecting, f, 0
+				return op, s.with(i, l)
+			}
+		}
+	}
+	return nil, nil
+}
+
+// primaries are those of the context that are nodes of the plan.
+func (s *schedule) primaries(ctx gen.Context) []string {
+	return without(s.rules.nodes, without(s.rules.nodes, ctx.Primaries))
+}
+
+// faults are those in force, or on the way in or out.
+func (s *schedule) faults() []Fault {
+	var fs []Fault
+	for _, l := range s.lines {
+		if l.phase != idle {
+			fs = append(fs, l.fault)
+		}
+	}
+	return fs
+}
+
+// sleep has the loop ask again at the alarm: a process that has nothing to do
+// sleeps then, for no time at all. An operation of the future would do too,
+// but would have to be chosen anew at every event until then.
+func (s *schedule) sleep(ctx gen.Context, wake alarm) *gen.Op {
+	if !wake.is {
+		return nil
+	}
+	nap := gen.Op{Type: gen.Sleeping, F: "wait", Value: json.RawMessage("0"), Time: wake.at}
+	if wake.line >= 0 {
+		if op := ctx.FillFor(nap, s.lines[wake.line].process); op != nil {
+			return op
+		}
+	}
+	for _, l := range s.lines {
+		if op := ctx.FillFor(nap, l.process); op != nil {
+			return op
+		}
+	}
+	return nil // all are in flight; a completion will come
+}
+
+func (s *schedule) Update(ctx gen.Context, ev gen.Op) gen.Generator {
+	s = s.begin(ctx)
+	if ev.Process.Client() || ev.Type < histories.OK || ev.Type > histories.Info {
+		return s
+	}
+	i := slices.IndexFunc(s.lines, func(l line) bool { return l.process == ev.Process })
+	if i < 0 {
+		return s
+	}
+	l := s.lines[i]
+	switch {
+	case l.phase == injecting && ev.F == Inject && ev.Type != histories.Fail:
+		l.phase, l.due = inForce, ev.Time.Add(s.around(s.rand(ctx, i, l.n, drawDuration)))
+	case l.phase == curing && ev.F == Cure && ev.Type != histories.OK:
+		l.phase, l.due = inForce, ev.Time.Add(retryAfter)
+	case l.phase == injecting && ev.F == Inject, l.phase == curing && ev.F == Cure:
+		l.phase, l.fault, l.n = idle, Fault{}, l.n+1
+		l.due = ev.Time.Add(s.around(s.rand(ctx, i, l.n, drawGap)))
+	default:
+		return s
+	}
+	return s.with(i, l)
+}
