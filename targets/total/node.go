@@ -37,7 +37,7 @@ const (
 type entry struct {
 	ID    string          `json:"id"`
 	Value json.RawMessage `json:"v"`
-	Seq   int             `json:"n"` // its number, from 0, once it has one
+	Seq   int             `json:"n,omitempty"` // its number, from 0, once it has one
 	// Early: the planted bug local-first delivered it before it had a number,
 	// and Seq is a guess.
 	Early bool `json:"early,omitempty"`
