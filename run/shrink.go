@@ -1,0 +1,293 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// Shrunk is a schedule that fails as a longer one did.
+type Shrunk struct {
+	Manifest histories.Manifest
+	Script   []histories.Op // invocations
+	Faults   int            // injections among them
+	Ops      int            // clients' operations among them
+	History  histories.History
+	Result   checker.Result
+	Tries    int
+}
+
+// Schedule is what a history's run was asked to do: its invocations.
+func Schedule(h histories.History) []histories.Op {
+	var ops []histories.Op
+	for _, op := range h.All() {
+		if op.Type == histories.Invoke {
+			op.Ext, op.Lamport = nil, 0
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+// Shrink looks for a small part of a failing run's schedule that fails in the
+// same way: with one of the kinds of anomaly that r has. It drops ever smaller
+// runs of operations while the rest still fails (delta debugging: Zeller and
+// Hildebrandt, IEEE TSE 28(2), 2002). What a simulated link or node draws does
+// not depend on what was dropped, since draws go by name.
+//
+// It ends when no single operation or fault can be dropped, or with ctx, and
+// returns the smallest schedule so far; it fails if the whole schedule does not
+// fail when it is played again. progress is called with each new smallest.
+func Shrink(ctx context.Context, tr *Trial, h histories.History, r checker.Result, progress func(*Shrunk)) (*Shrunk, error) {
+	s := &shrinker{ctx: ctx, trial: tr, kinds: Kinds(r), progress: progress}
+	script := Schedule(h)
+	end := histories.Time(0)
+	if h.Len() > 0 {
+		end = h.At(h.Len() - 1).Time
+	}
+	if !s.fails(script, end) {
+		return nil, fmt.Errorf("the schedule of seed %d does not fail again with %v: %s", tr.Manifest.Seed, s.kinds, s.last)
+	}
+	for {
+		before := s.size()
+		s.cutEnd()
+		s.dropFaults()
+		s.dropOps()
+		s.shortenFaults()
+		s.closeGaps()
+		if s.size() == before || ctx.Err() != nil {
+			return s.best, nil
+		}
+	}
+}
+
+// Kinds are the kinds of anomaly that make r invalid, sorted; not those that
+// are allowed and only mentioned.
+func Kinds(r checker.Result) []string {
+	var kinds []string
+	var walk func(checker.Result)
+	walk = func(r checker.Result) {
+		for _, p := range r.Parts {
+			walk(p)
+		}
+		if len(r.Parts) == 0 && r.Verdict == checker.Invalid {
+			for _, a := range r.Anomalies {
+				kinds = append(kinds, a.Kind)
+			}
+		}
+	}
+	walk(r)
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+type shrinker struct {
+	ctx      context.Context
+	trial    *Trial
+	kinds    []string // one of them must be found
+	progress func(*Shrunk)
+	best     *Shrunk
+	tries    int
+	last     string // what the last try came to
+}
+
+func (s *shrinker) script() []histories.Op { return s.best.Script }
+
+func (s *shrinker) end() histories.Time { return histories.Time(s.best.Manifest.End) }
+
+func (s *shrinker) size() [3]int {
+	return [3]int{s.best.Faults, s.best.Ops, int(s.best.Manifest.End)}
+}
+
+// fails plays script until end, and takes it for the best if it fails.
+func (s *shrinker) fails(script []histories.Op, end histories.Time) bool {
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.tries++
+	m := s.trial.Manifest
+	m.End, m.Schedule = max(time.Duration(end), 1), true
+	tr, err := NewTrial(s.trial.Target, m, script)
+	if err != nil {
+		s.last = err.Error()
+		return false
+	}
+	h, r, err := tr.Simulate(s.ctx)
+	if err != nil {
+		s.last = err.Error()
+		return false
+	}
+	got := Kinds(r)
+	s.last = fmt.Sprintf("%s %v", r.Verdict, got)
+	if r.Verdict != checker.Invalid || !slices.ContainsFunc(got, func(k string) bool { return slices.Contains(s.kinds, k) }) {
+		return false
+	}
+	best := &Shrunk{Manifest: m, Script: script, History: h, Result: r, Tries: s.tries}
+	for _, op := range script {
+		switch {
+		case op.Process.Client():
+			best.Ops++
+		case op.F == nemesis.Inject:
+			best.Faults++
+		}
+	}
+	s.best = best
+	if s.progress != nil {
+		s.progress(best)
+	}
+	return true
+}
+
+// cutEnd ends the run as early as it fails, give or take a twentieth.
+func (s *shrinker) cutEnd() {
+	lo, hi := histories.Time(0), s.end()
+	for hi-lo > max(s.end()/20, histories.Time(time.Millisecond)) && s.ctx.Err() == nil {
+		mid := lo + (hi-lo)/2
+		n, _ := slices.BinarySearchFunc(s.script(), mid+1, func(op histories.Op, t histories.Time) int {
+			if op.Time < t {
+				return -1
+			}
+			return 1
+		})
+		if s.fails(slices.Clone(s.script()[:n]), mid) {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+}
+
+// dropFaults drops faults, each with its cure: all of them, then halves, then
+// one by one.
+func (s *shrinker) dropFaults() {
+	var ids []string
+	for _, op := range s.script() {
+		if op.F == nemesis.Inject && op.Process.Nemesis() {
+			ids = append(ids, faultID(op))
+		}
+	}
+	s.drop(len(ids), func(dropped func(int) bool) []histories.Op {
+		gone := map[string]bool{}
+		for i, id := range ids {
+			gone[id] = dropped(i)
+		}
+		return slices.DeleteFunc(slices.Clone(s.script()), func(op histories.Op) bool {
+			return op.Process.Nemesis() && gone[faultID(op)]
+		})
+	}, func(left []int) {
+		kept := make([]string, 0, len(left))
+		for _, i := range left {
+			kept = append(kept, ids[i])
+		}
+		ids = kept
+	})
+}
+
+// dropOps drops clients' operations likewise.
+func (s *shrinker) dropOps() {
+	count := func() (n int) {
+		for _, op := range s.script() {
+			if op.Process.Client() {
+				n++
+			}
+		}
+		return n
+	}
+	s.drop(count(), func(dropped func(int) bool) []histories.Op {
+		i := -1
+		return slices.DeleteFunc(slices.Clone(s.script()), func(op histories.Op) bool {
+			if !op.Process.Client() {
+				return false
+			}
+			i++
+			return dropped(i)
+		})
+	}, func([]int) {})
+}
+
+// drop tries to do without runs of n things, of ever smaller length. without
+// makes the script in which those that it is told of are missing; kept is told
+// which are left once a try has succeeded.
+func (s *shrinker) drop(n int, without func(dropped func(int) bool) []histories.Op, kept func([]int)) {
+	for chunk := n; chunk > 0 && s.ctx.Err() == nil; chunk /= 2 {
+		for from := 0; from < n && s.ctx.Err() == nil; {
+			to := min(from+chunk, n)
+			if !s.fails(without(func(i int) bool { return i >= from && i < to }), s.end()) {
+				from = to
+				continue
+			}
+			var left []int
+			for i := range n {
+				if i < from || i >= to {
+					left = append(left, i)
+				}
+			}
+			kept(left)
+			n -= to - from
+		}
+	}
+}
+
+// shortenFaults has each fault aim at fewer nodes.
+func (s *shrinker) shortenFaults() {
+	for i := 0; i < len(s.script()) && s.ctx.Err() == nil; i++ {
+		op := s.script()[i]
+		if op.F != nemesis.Inject || !op.Process.Nemesis() {
+			continue
+		}
+		f, err := nemesis.Decode(op)
+		if err != nil || f.Kind == nemesis.Partition {
+			continue
+		}
+		for k := 0; k < len(f.Targets) && len(f.Targets) > 1; {
+			less := f
+			less.Targets = slices.Delete(slices.Clone(f.Targets), k, k+1)
+			script := slices.Clone(s.script())
+			script[i].Value = histories.Encode(less)
+			if s.fails(script, s.end()) {
+				f = less
+			} else {
+				k++
+			}
+		}
+	}
+}
+
+// closeGaps moves operations closer together where nothing happens for long.
+func (s *shrinker) closeGaps() {
+	for i := 0; i <= len(s.script()) && len(s.script()) <= 100 && s.ctx.Err() == nil; i++ {
+		for {
+			script := slices.Clone(s.script())
+			prev, next := histories.Time(0), s.end()
+			if i > 0 {
+				prev = script[i-1].Time
+			}
+			if i < len(script) {
+				next = script[i].Time
+			}
+			gap := next - prev
+			if gap < histories.Time(500*time.Millisecond) {
+				break
+			}
+			for k := i; k < len(script); k++ {
+				script[k].Time -= gap / 2
+			}
+			if !s.fails(script, s.end()-gap/2) {
+				break
+			}
+		}
+	}
+}
+
+func faultID(op histories.Op) string {
+	f, err := histories.Decode[nemesis.Fault](op)
+	if err != nil {
+		return ""
+	}
+	return f.ID
+}

@@ -1,0 +1,236 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/torture-harness/torture/checker"
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/node"
+	"github.com/torture-harness/torture/sim"
+	"github.com/torture-harness/torture/targets"
+)
+
+// Trial is one run in the making: what run.json says, and what the words in it
+// stand for.
+type Trial struct {
+	Manifest histories.Manifest
+	Target   targets.Target
+	Workload targets.Workload
+	Nodes    []string
+	Script   []histories.Op // invocations to be played; nil: drawn from the seed
+
+	params targets.Params
+	kinds  []nemesis.Kind
+	faults nemesis.Plan
+}
+
+// NewTrial completes m with the target's defaults and tells all that is wrong
+// with it. script is what to play: faults alone, while the workload goes on as
+// usual, or clients' operations too, and then nothing else happens.
+func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*Trial, error) {
+	tr := &Trial{Manifest: m, Target: t, Script: script}
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	m = tr.complete()
+
+	if m.Nodes < 1 || m.Nodes > 99 {
+		wrong("%d nodes: want 1 to 99", m.Nodes)
+	}
+	if m.Clients < 1 {
+		wrong("%d clients: want at least 1", m.Clients)
+	}
+	if m.Rate <= 0 {
+		wrong("%v operations per second: want more than 0", m.Rate)
+	}
+	if i := slices.IndexFunc(t.Workloads, func(w targets.Workload) bool { return w.Name == m.Workload }); i >= 0 {
+		tr.Workload = t.Workloads[i]
+	} else {
+		wrong("target %s has no workload %q: it has %s", t.Name, m.Workload, strings.Join(t.WorkloadNames(), ", "))
+	}
+	if m.Bug != "" {
+		if _, ok := t.Bug(m.Bug); !ok {
+			wrong("target %s has no bug %q: it has %s", t.Name, m.Bug, strings.Join(t.BugNames(), ", "))
+		}
+	}
+	errs = append(errs, t.CheckFlags(m.Flags))
+	for _, s := range m.Nemesis {
+		k, err := nemesis.ParseKind(s)
+		if err == nil && !slices.Contains(t.Faults, k) {
+			err = fmt.Errorf("target %s does not offer fault %s: it offers %v", t.Name, k, t.Faults)
+		}
+		errs = append(errs, err)
+		tr.kinds = append(tr.kinds, k)
+	}
+	for i := range m.Nodes {
+		tr.Nodes = append(tr.Nodes, fmt.Sprintf("n%d", i+1))
+	}
+	budget, err := nemesis.ParseBudget(m.Budget)
+	errs = append(errs, err)
+	aims, err := nemesis.ParseTargets(m.Targets, tr.Nodes)
+	errs = append(errs, err)
+	tr.faults = nemesis.Plan{Kinds: tr.kinds, Interval: m.Interval, Targets: aims, Budget: budget, Nodes: tr.Nodes, TimeLimit: m.TimeLimit}
+	if script == nil && errors.Join(errs...) == nil {
+		errs = append(errs, tr.faults.Validate())
+	}
+	errs = append(errs, nemesis.CheckScript(script, tr.Nodes))
+	tr.params = targets.Params{
+		Options:  node.Options{Bug: m.Bug, Flags: m.Flags},
+		Nodes:    tr.Nodes,
+		Clients:  m.Clients,
+		Rate:     m.Rate,
+		Recovery: m.Recovery,
+	}
+	return tr, errors.Join(errs...)
+}
+
+// complete fills in what the manifest leaves open.
+func (tr *Trial) complete() histories.Manifest {
+	m, t := &tr.Manifest, tr.Target
+	m.Target = t.Name
+	if m.Version == 0 {
+		m.Version = histories.ManifestVersion
+	}
+	bug, _ := t.Bug(m.Bug)
+	if m.Workload == "" {
+		m.Workload = bug.Workload
+	}
+	if m.Workload == "" && len(t.Workloads) > 0 {
+		m.Workload = t.Workloads[0].Name
+	}
+	flags := t.Defaults()
+	for _, set := range []map[string]string{bug.Flags, m.Flags} {
+		for k, v := range set { // the order makes no difference
+			flags[k] = v
+		}
+	}
+	m.Flags = flags
+	if m.World == "" {
+		m.World = "sim"
+	}
+	defaults(&m.Nodes, t.Nodes)
+	defaults(&m.Clients, 2*m.Nodes)
+	defaults(&m.Rate, 100)
+	defaults(&m.TimeLimit, 30*time.Second)
+	defaults(&m.Interval, 5*time.Second)
+	defaults(&m.Recovery, 10*time.Second)
+	timeout := time.Second
+	if m.World != "sim" {
+		timeout = 5 * time.Second
+	}
+	defaults(&m.Timeout, timeout)
+	defaults(&m.Budget, "minority")
+	return *m
+}
+
+func defaults[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Plan is what the loop is to do.
+func (tr *Trial) Plan() Plan {
+	m := tr.Manifest
+	p := Plan{Seed: m.Seed, Clients: m.Clients}
+	if tr.Target.Route != nil {
+		p.Route = tr.Target.Route(tr.params)
+	}
+	p.Nemeses = tr.faults.Processes()
+	if tr.Script != nil {
+		p.Nemeses = nemesis.ScriptProcesses(tr.Script)
+	}
+	limit := histories.Time(m.TimeLimit)
+	if tr.Replays() {
+		p.Generator = gen.Any(gen.Replay(tr.Script), lasting{histories.Time(m.End)})
+		limit = max(limit, histories.Time(m.End))
+	} else {
+		faults := gen.Generator(nil)
+		switch {
+		case tr.Script != nil:
+			faults = nemesis.Script(tr.Script, histories.Time(m.TimeLimit))
+		case len(tr.kinds) > 0:
+			faults = tr.faults.Generator()
+		}
+		work := gen.TimeLimit(m.TimeLimit, gen.Rate(m.Rate, tr.Workload.Ops(tr.params)))
+		phases := []gen.Generator{gen.Any(gen.Clients(work), gen.Nemesis(faults))}
+		if tr.Workload.Final != nil {
+			phases = append(phases,
+				gen.Clients(gen.Limit(1, gen.Sleep(m.Recovery))),
+				gen.Clients(gen.Final(gen.TimeLimit(m.Recovery+20*m.Timeout, tr.Workload.Final(tr.params)))))
+		}
+		p.Generator = gen.Phases(phases...)
+	}
+	// Twice what the phases may take, and the time to cure what will not go.
+	p.Deadline = 2*limit.Add(2*m.Recovery+40*m.Timeout) + histories.Time(2*time.Minute)
+	return p
+}
+
+// Replays tells whether the trial repeats clients' operations, not only faults.
+func (tr *Trial) Replays() bool {
+	return slices.ContainsFunc(tr.Script, func(op histories.Op) bool { return op.Process.Client() }) || tr.Manifest.End > 0
+}
+
+// Checker judges the trial's history: the workload's promises, what holds for
+// every node, and whether enough happened for the verdict to mean anything.
+func (tr *Trial) Checker() checker.Checker {
+	parts := []checker.Checker{tr.Workload.Checker(tr.params), checker.Panics()}
+	if !tr.Replays() {
+		least := 20
+		if tr.Manifest.World == "sim" {
+			least = 100
+		}
+		parts = append(parts, checker.Stats(checker.StatsOptions{Faults: tr.Manifest.Nemesis, MinOps: least}))
+	}
+	return checker.All(tr.Target.Name+"/"+tr.Workload.Name, parts...)
+}
+
+// Node makes a node of the trial's target.
+func (tr *Trial) Node() node.Node { return tr.Target.New(tr.params.Options) }
+
+// Options are the node's.
+func (tr *Trial) Options() node.Options { return tr.params.Options }
+
+// Simulated is a world of the simulator for the trial.
+func (tr *Trial) Simulated() *sim.World {
+	return sim.New(sim.Config{
+		Seed: tr.Manifest.Seed, Nodes: tr.Nodes, New: tr.Node, Messages: tr.Target.Messages,
+		Timeout: tr.Manifest.Timeout, Primary: tr.Target.Primary,
+		Leave: tr.Target.Leave, Join: tr.Target.Join, Swarm: tr.Manifest.Swarm,
+	})
+}
+
+// Simulate runs the trial in the simulator and judges it. The history is what
+// was recorded, even if err is not nil: then torture, or a node's contract with
+// it, failed. One simulation runs at a time in a process.
+func (tr *Trial) Simulate(ctx context.Context) (histories.History, checker.Result, error) {
+	w := tr.Simulated()
+	defer w.Close()
+	var b histories.Builder
+	err := Loop(ctx, tr.Plan(), w, b.Add)
+	h := b.History()
+	if err != nil {
+		return h, checker.Result{}, fmt.Errorf("seed %d: %w", tr.Manifest.Seed, err)
+	}
+	return h, tr.Checker().Check(ctx, h), nil
+}
+
+// lasting keeps a replay going until a time, for what nodes do by themselves
+// after the last operation.
+type lasting struct{ end histories.Time }
+
+func (l lasting) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
+	if ctx.Time >= l.end {
+		return nil, nil
+	}
+	return ctx.Fill(gen.Op{Type: gen.Sleeping, F: "sleep", Value: histories.Encode(0), Time: l.end}), l
+}
+
+func (l lasting) Update(gen.Context, gen.Op) gen.Generator { return l }

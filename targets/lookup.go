@@ -1,0 +1,69 @@
+package targets
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Bug returns the planted bug of that name.
+func (t Target) Bug(name string) (Bug, bool) {
+	i := slices.IndexFunc(t.Bugs, func(b Bug) bool { return b.Name == name })
+	if i < 0 {
+		return Bug{}, false
+	}
+	return t.Bugs[i], true
+}
+
+// BugNames lists the planted bugs.
+func (t Target) BugNames() (names []string) {
+	for _, b := range t.Bugs {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// WorkloadNames lists the workloads, the default first.
+func (t Target) WorkloadNames() (names []string) {
+	for _, w := range t.Workloads {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+// Defaults are the flags' values when nothing is said.
+func (t Target) Defaults() map[string]string {
+	flags := map[string]string{}
+	for _, f := range t.Flags {
+		flags[f.Name] = f.Values[0]
+	}
+	return flags
+}
+
+// CheckFlags tells all that is wrong with flags.
+func (t Target) CheckFlags(flags map[string]string) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		i := slices.IndexFunc(t.Flags, func(f Flag) bool { return f.Name == name })
+		switch {
+		case i < 0:
+			errs = append(errs, fmt.Errorf("target %s has no flag --%s", t.Name, name))
+		case !slices.Contains(t.Flags[i].Values, flags[name]):
+			errs = append(errs, fmt.Errorf("--%s %s: want one of %s", name, flags[name], strings.Join(t.Flags[i].Values, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Holds tells whether a promise or permit that needs the flags when holds for
+// a node with these.
+func Holds(when, flags map[string]string) bool {
+	for name, value := range when { // any order gives the same answer
+		if flags[name] != value {
+			return false
+		}
+	}
+	return true
+}
