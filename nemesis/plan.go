@@ -25,7 +25,11 @@ type Plan struct {
 	Budget   Budget
 	// Nodes are the cluster's nodes.
 	Nodes []string
-	// TimeLimit, counted from when the generator is first asked, ends the
+	// Start is when the schedule begins. (When it is first asked would not do:
+	// a generator that others are preferred to is asked for its first operation
+	// again and again.)
+	Start histories.Time
+	// TimeLimit, counted from Start, ends the
 	// schedule: it injects nothing more, cures at once what is in force, and
 	// has run out when all that is over. 0: it goes on for ever, and leaves to
 	// others to heal the cluster.
@@ -129,7 +133,7 @@ func (p Plan) Generator() gen.Generator {
 	if len(p.Kinds) == 0 {
 		return nil
 	}
-	rules := &rules{interval: p.Interval, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes))}
+	rules := &rules{interval: p.Interval, start: p.Start, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes))}
 	s := &schedule{rules: rules}
 	for _, k := range p.sorted() {
 		rules.terms = append(rules.terms, p.Targets.of(k))

@@ -27,11 +27,22 @@ type schedule struct {
 	begun bool
 	end   histories.Time // of injections, if the plan has a limit
 	lines []line         // in the order of Kinds; copied to be changed
+	vain  *vain          // a cache: of this value, never of its successors
+}
+
+// vain remembers that no injection was possible, so that not every event of
+// the run has it tried again: that depends on what is due, on the primaries,
+// and on the state of the lines, which a schedule never changes.
+type vain struct {
+	due       []int
+	primaries []string
+	nobody    []int // of due: those that found nobody to hit
 }
 
 // rules are what does not change.
 type rules struct {
 	interval time.Duration
+	start    histories.Time
 	limit    time.Duration
 	nodes    []string
 	budget   int
@@ -86,18 +97,17 @@ func (s *schedule) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 	return s.sleep(ctx, wake), s
 }
 
-// begin is s with its first injections drawn: the schedule starts when it is
-// first asked.
+// begin is s with its first injections drawn, from the plan's start on.
 func (s *schedule) begin(ctx gen.Context) *schedule {
 	if s.begun {
 		return s
 	}
 	next := *s
-	next.begun, next.end = true, ctx.Time.Add(s.rules.limit)
-	next.lines = slices.Clone(s.lines)
+	next.begun, next.end = true, s.rules.start.Add(s.rules.limit)
+	next.lines, next.vain = slices.Clone(s.lines), &vain{}
 	for i := range next.lines {
 		r := s.rand(ctx, i, 0, drawGap)
-		next.lines[i].due = ctx.Time.Add(time.Duration(r.Float64() * float64(s.rules.interval)))
+		next.lines[i].due = s.rules.start.Add(time.Duration(r.Float64() * float64(s.rules.interval)))
 	}
 	return &next
 }
@@ -105,7 +115,7 @@ func (s *schedule) begin(ctx gen.Context) *schedule {
 // with is s with line i changed.
 func (s *schedule) with(i int, l line) *schedule {
 	next := *s
-	next.lines = slices.Clone(s.lines)
+	next.lines, next.vain = slices.Clone(s.lines), &vain{}
 	next.lines[i] = l
 	return &next
 }
@@ -192,7 +202,24 @@ func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator)
 		return nil, nil
 	}
 	slices.SortStableFunc(due, func(i, j int) int { return cmp.Compare(s.lines[i].due, s.lines[j].due) })
-	sc := scene{nodes: s.rules.nodes, primaries: s.primaries(ctx), inForce: s.faults(), budget: s.rules.budget}
+	primaries := s.primaries(ctx)
+	if len(s.vain.due) == 0 || !slices.Equal(s.vain.due, due) || !slices.Equal(s.vain.primaries, primaries) {
+		op, rest, nobody := s.try(ctx, due, primaries)
+		if op != nil {
+			return op, rest
+		}
+		*s.vain = vain{due, primaries, nobody}
+	}
+	for _, i := range s.vain.nobody {
+		wake.set(ctx.Time.Add(retryAfter), i)
+	}
+	return nil, nil
+}
+
+// try injects the first of the due lines that can be, or tells which of them
+// found nobody to hit.
+func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.Op, rest gen.Generator, nobody []int) {
+	sc := scene{nodes: s.rules.nodes, primaries: primaries, inForce: s.faults(), budget: s.rules.budget}
 	queue := false
 	for _, i := range due {
 		l := s.lines[i]
@@ -204,16 +231,16 @@ func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator)
 		case out == blocked && l.kind.counted():
 			queue = true
 		case out != chosen:
-			wake.set(ctx.Time.Add(retryAfter), i)
+			nobody = append(nobody, i)
 		default:
 			f.ID = fmt.Sprintf("%s-%d", l.kind, l.n+1)
 			if op := ctx.FillFor(InjectOp(f), l.process); op != nil {
 				l.phase, l.fault, l.tries = injecting, f, 0
-				return op, s.with(i, l)
+				return op, s.with(i, l), nil
 			}
 		}
 	}
-	return nil, nil
+	return nil, nil, nobody
 }
 
 // primaries are those of the context that are nodes of the plan.

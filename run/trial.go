@@ -136,8 +136,8 @@ func defaults[T comparable](field *T, value T) {
 	}
 }
 
-// Plan is what the loop is to do.
-func (tr *Trial) Plan() Plan {
+// Plan is what the loop is to do in a world whose time is start.
+func (tr *Trial) Plan(start histories.Time) Plan {
 	m := tr.Manifest
 	p := Plan{Seed: m.Seed, Clients: m.Clients}
 	if tr.Target.Route != nil {
@@ -155,9 +155,11 @@ func (tr *Trial) Plan() Plan {
 		faults := gen.Generator(nil)
 		switch {
 		case tr.Script != nil:
-			faults = nemesis.Script(tr.Script, histories.Time(m.TimeLimit))
+			faults = nemesis.Script(tr.Script, start.Add(m.TimeLimit))
 		case len(tr.kinds) > 0:
-			faults = tr.faults.Generator()
+			drawn := tr.faults
+			drawn.Start = start
+			faults = drawn.Generator()
 		}
 		work := gen.TimeLimit(m.TimeLimit, gen.Rate(m.Rate, tr.Workload.Ops(tr.params)))
 		phases := []gen.Generator{gen.Any(gen.Clients(work), gen.Nemesis(faults))}
@@ -168,6 +170,7 @@ func (tr *Trial) Plan() Plan {
 		}
 		p.Generator = gen.Phases(phases...)
 	}
+	limit += start
 	// Twice what the phases may take, and the time to cure what will not go.
 	p.Deadline = 2*limit.Add(2*m.Recovery+40*m.Timeout) + histories.Time(2*time.Minute)
 	return p
@@ -214,7 +217,7 @@ func (tr *Trial) Simulate(ctx context.Context) (histories.History, checker.Resul
 	w := tr.Simulated()
 	defer w.Close()
 	var b histories.Builder
-	err := Loop(ctx, tr.Plan(), w, b.Add)
+	err := Loop(ctx, tr.Plan(w.Now()), w, b.Add)
 	h := b.History()
 	if err != nil {
 		return h, checker.Result{}, fmt.Errorf("seed %d: %w", tr.Manifest.Seed, err)

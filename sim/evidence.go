@@ -92,48 +92,65 @@ func (w *World) holders(f nemesis.Fault, node, peer string) (ids []string) {
 	return ids
 }
 
-// probe sends messages over a copy of a link, and tells what became of them.
+// probe sends messages over a copy of a link, and over another that lacks what
+// f does, by the same dice: the difference is f's.
 func (w *World) probe(from, to int32, f nemesis.Fault) (got string, seen bool) {
-	l := *w.link(from, to)
-	draws := w.stream(fmt.Sprintf("probe/%d/%d", from, to))
+	with := *w.link(from, to)
+	without := with
 	p := f.Params
-	n := 100
+	n, bytes := 100, 100
+	switch f.Kind {
+	case nemesis.Loss:
+		without.fault.loss = 0
+	case nemesis.Duplicate:
+		without.fault.twice = 0
+	case nemesis.Reorder:
+		without.fault.overtaken = 0
+	case nemesis.Delay:
+		without.fault.delay, without.fault.jitter = 0, 0
+	case nemesis.Bandwidth:
+		without.fault.rate = 0
+		bytes = int(p.Rate) // a second's worth
+	}
 	if p.Probability > 0 {
 		n = min(int(math.Ceil(20/p.Probability)), 20_000)
 	}
-	lost, twice, late := 0, 0, 0
+	draws := w.stream(fmt.Sprintf("probe/%d/%d", from, to))
+	lost, twice, late, both := 0, 0, 0, 0
 	least := time.Duration(math.MaxInt64)
 	for range n {
-		const bytes = 1000
-		l.free, l.last = 0, 0
-		fate := l.decide(draws.draw(), w.now, bytes)
-		switch fate.copies {
-		case 0:
-			lost++
-		case 2:
-			twice++
-		}
-		if fate.copies > 0 {
-			least = min(least, fate.delay[0])
-			if p.Delay > 0 && fate.delay[0] >= time.Duration(p.Delay) {
-				late++
-			}
+		with.free, with.last, without.free, without.last = 0, 0, 0, 0
+		d := draws.draw()
+		a, b := with.decide(d, w.now, bytes), without.decide(d, w.now, bytes)
+		lost += bit(a.copies == 0 && b.copies > 0)
+		twice += bit(a.copies == 2 && b.copies == 1)
+		if a.copies > 0 && b.copies > 0 {
+			both++
+			longer := a.delay[0] - b.delay[0]
+			least = min(least, longer)
+			late += bit(p.Delay > 0 && longer >= time.Duration(p.Delay))
 		}
 	}
-	share := func(k int) float64 { return float64(k) / float64(n) }
+	share := func(k, of int) float64 { return float64(k) / float64(max(of, 1)) }
 	switch f.Kind {
 	case nemesis.Loss:
-		return fmt.Sprintf("%.2f lost", share(lost)), share(lost) >= p.Probability*0.4
+		return fmt.Sprintf("%.3f lost", share(lost, n)), share(lost, n) >= p.Probability*0.4
 	case nemesis.Duplicate:
-		return fmt.Sprintf("%.2f twice", share(twice)), share(twice) >= p.Probability*(1-l.fault.loss)*(1-l.loss)*0.4
+		return fmt.Sprintf("%.3f twice", share(twice, both)), share(twice, both) >= p.Probability*0.4
 	case nemesis.Reorder:
-		return fmt.Sprintf("%.2f held", share(late)), share(late) >= p.Probability*(1-l.fault.loss)*(1-l.loss)*0.4
+		return fmt.Sprintf("%.3f held", share(late, both)), share(late, both) >= p.Probability*0.4
 	case nemesis.Delay:
-		return fmt.Sprintf("at least %v", least), least >= time.Duration(p.Delay-p.Jitter)
+		return fmt.Sprintf("%v longer at least", least), both > 0 && least >= time.Duration(p.Delay-p.Jitter)
 	default: // bandwidth
-		floor := time.Duration(1000 * int64(time.Second) / p.Rate)
-		return fmt.Sprintf("1 kB in %v at least", least), least >= floor
+		return fmt.Sprintf("%d bytes take %v longer", bytes, least), both > 0 && least >= time.Second/2
 	}
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // astray compares a clock with what it would show without f.

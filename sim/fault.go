@@ -110,12 +110,16 @@ func (w *World) losePower(m *machine) {
 
 func (w *World) cure(op histories.Op, id string) error {
 	i := slices.IndexFunc(w.leases, func(l lease) bool { return l.ID == id })
-	if i < 0 {
-		return fmt.Errorf("fault %s is not in force", id)
+	f, known := w.past[id]
+	switch {
+	case i >= 0:
+		f = w.leases[i].Fault
+		w.past[id] = f
+		w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
+		w.settle()
+	case !known:
+		return fmt.Errorf("fault %s was never in force", id)
 	}
-	f := w.leases[i].Fault
-	w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
-	w.settle()
 	if f.Kind == nemesis.Membership {
 		w.admin(op, f, w.cfg.Join)
 		return nil

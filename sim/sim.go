@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/node"
 )
 
@@ -48,6 +49,7 @@ type World struct {
 	machines  []*machine
 	links     []link // from*n + to
 	leases    []lease
+	past      map[string]nemesis.Fault // cured ones, which may be cured again
 	primaries []string
 	dooms     []string // why a doomed machine dies
 	streams   map[string]*stream
@@ -104,6 +106,7 @@ func New(cfg Config) *World {
 		links:   make([]link, n*n),
 		dooms:   make([]string, n),
 		streams: map[string]*stream{},
+		past:    map[string]nemesis.Fault{},
 		lender:  newLender(),
 		entropy: rand.Reader,
 		budget:  budget{max: cfg.MessagesMax},
