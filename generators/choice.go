@@ -2,7 +2,10 @@ package generators
 
 import (
 	"fmt"
+	"math"
 	"slices"
+
+	"github.com/torture-harness/torture/histories"
 )
 
 // Mix runs operations of the gs in random order, until all have run out:
@@ -42,28 +45,34 @@ func ShortestAny(gs ...Generator) Generator { return choose("ShortestAny", gs, n
 
 // choose makes a choice, unless there is nothing to choose from.
 func choose(name string, gs []Generator, weights []int, shortest bool) Generator {
-	ended := func(g Generator) bool { return g == nil }
-	if shortest && slices.ContainsFunc(gs, ended) {
-		return nil
-	}
-	for i, g := range gs {
-		if g != nil {
-			return &choice{name, gs, i, weights, shortest, 0}
-		}
-	}
-	return nil
+	return (&choice{&choiceRule{name, weights, shortest}, gs, 0}).unlessOver()
 }
 
 // choice is both Mix and Any. To take whoever has an operation now in random
 // order, and the soonest if nobody has, is to take the soonest and let chance
 // decide ties.
 type choice struct {
+	*choiceRule
+	gs []Generator // nil: has run out; never written
+	n  uint64      // operations so far
+}
+
+type choiceRule struct {
 	name     string
-	gs       []Generator // nil: has run out; never written
-	first    int         // of the gs that have not
-	weights  []int       // nil: all 1
+	weights  []int // nil: all 1
 	shortest bool
-	n        uint64 // operations so far
+}
+
+func (c *choice) unlessOver() Generator {
+	if c.shortest && slices.Contains(c.gs, nil) {
+		return nil
+	}
+	for _, g := range c.gs {
+		if g != nil {
+			return c
+		}
+	}
+	return nil
 }
 
 // chance is the place of a combinator's own draws, beside those of its
@@ -78,11 +87,19 @@ func (c *choice) Op(ctx Context) (*Op, Generator) {
 		gs       = c.gs // as they are found, copied when one differs
 		asked    = make([]bool, len(c.gs))
 		luck     = ctx.At(chance).At(c.n)
+		until    = ctx.Time // no others are asked than who might act by then
 	)
+	if c.shortest {
+		until = forever // anybody might have run out
+	}
 	for draw := uint64(0); ; draw++ {
-		i := c.draw(luck.At(draw), asked)
+		i, later := c.draw(luck.At(draw), asked, until)
 		if i < 0 {
-			break
+			if later == forever || best != nil && best.Time <= later {
+				break
+			}
+			until = later
+			continue
 		}
 		asked[i] = true
 		op, rest := c.gs[i].Op(ctx.At(uint64(i)))
@@ -96,7 +113,6 @@ func (c *choice) Op(ctx Context) (*Op, Generator) {
 		if best == nil || op.Time < best.Time {
 			best, bestRest, bestAt = op, rest, i
 		}
-		// With shortest, those not yet asked might have run out.
 		if best.Time <= ctx.Time && !c.shortest {
 			break
 		}
@@ -107,26 +123,32 @@ func (c *choice) Op(ctx Context) (*Op, Generator) {
 	return best, c.with(c.replace(gs, bestAt, bestRest), c.n+1)
 }
 
-// draw returns one of those not asked yet, or -1.
-func (c *choice) draw(luck Context, asked []bool) int {
-	total, last := 0, -1
-	for i := c.first; i < len(c.gs); i++ {
-		if c.gs[i] != nil && !asked[i] {
-			total, last = total+c.weight(i), i
+// draw returns one of those that have not been asked and might act by until;
+// if there is none, -1 and the time at which one might, or forever.
+func (c *choice) draw(luck Context, asked []bool, until histories.Time) (i int, later histories.Time) {
+	total, last, later := 0, -1, forever
+	for i, g := range c.gs {
+		if g == nil || asked[i] {
+			continue
 		}
+		if at := notBefore(g); at > until {
+			later = min(later, at)
+			continue
+		}
+		total, last = total+c.weight(i), i
 	}
 	if last < 0 {
-		return -1
+		return -1, later
 	}
 	k := luck.below(total)
-	for i := c.first; i < last; i++ {
-		if c.gs[i] != nil && !asked[i] {
+	for i, g := range c.gs[:last] {
+		if g != nil && !asked[i] && notBefore(g) <= until {
 			if k -= c.weight(i); k < 0 {
-				return i
+				return i, later
 			}
 		}
 	}
-	return last
+	return last, later
 }
 
 func (c *choice) weight(i int) int {
@@ -152,11 +174,7 @@ func (c *choice) with(gs []Generator, n uint64) Generator {
 	if n == c.n && &gs[0] == &c.gs[0] {
 		return c
 	}
-	next := choose(c.name, gs, c.weights, c.shortest)
-	if next != nil {
-		next.(*choice).n = n
-	}
-	return next
+	return (&choice{c.choiceRule, gs, n}).unlessOver()
 }
 
 func (c *choice) Update(ctx Context, ev Op) Generator {
@@ -169,4 +187,25 @@ func (c *choice) Update(ctx Context, ev Op) Generator {
 	return c.with(gs, c.n)
 }
 
+func (c *choice) notBefore() histories.Time {
+	soonest := forever
+	for _, g := range c.gs {
+		if g != nil {
+			soonest = min(soonest, notBefore(g))
+		}
+	}
+	return soonest
+}
+
 func (c *choice) String() string { return describe(c.name, described(c.gs)...) }
+
+const forever = histories.Time(math.MaxInt64)
+
+// notBefore is a time before which g's next answer does not lie, whoever is
+// free: what a choice need not ask for yet. 0 is always right.
+func notBefore(g Generator) histories.Time {
+	if g, ok := g.(interface{ notBefore() histories.Time }); ok {
+		return g.notBefore()
+	}
+	return 0
+}

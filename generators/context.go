@@ -56,7 +56,15 @@ func (c Context) At(i uint64) Context {
 // Rand returns the randomness of this place in the generator tree: the same
 // numbers whenever it is asked, in a run of the same seed. A generator that
 // draws more than once counts its draws, and asks c.At(count).
-func (c Context) Rand() *rand.Rand { return rand.New(rand.NewPCG(c.seed, c.place)) }
+func (c Context) Rand() *rand.Rand {
+	var both struct { // one allocation, for this is hot
+		source rand.PCG
+		rand   rand.Rand
+	}
+	both.source.Seed(c.seed, c.place)
+	both.rand = *rand.New(&both.source)
+	return &both.rand
+}
 
 // below returns the number in [0, n) of this place: one draw, without the
 // cost of Rand. n is far below 2⁶⁴, so that the modulus favours nothing that

@@ -16,8 +16,9 @@
 // (Context.At) and its own count of operations. Nothing else moves it: neither
 // how often a generator was asked, nor events that do not concern it.
 //
-// Sleeping and Logging are no operations: what paces, counts by process,
-// transforms or filters operations lets them pass as they are.
+// Sleeping and Logging are no operations: what counts processes, transforms or
+// filters operations lets them pass as they are. What paces operations has
+// them wait for their turn too, but they do not use it up.
 //
 // All generators here are pointers, and an update that changes nothing
 // returns the same one: who has many children need not rebuild itself for

@@ -32,6 +32,8 @@ func (l *limit) Op(ctx Context) (*Op, Generator) {
 
 func (l *limit) Update(ctx Context, ev Op) Generator { return l.with(l.n, l.g.Update(ctx, ev)) }
 
+func (l *limit) notBefore() histories.Time { return notBefore(l.g) }
+
 func (l *limit) String() string { return describe("Limit", l.n, l.g) }
 
 // ConcurrencyLimit runs g as long as fewer than n processes are busy.

@@ -1,6 +1,10 @@
 package generators
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/torture-harness/torture/histories"
+)
 
 // OnThreads shows g only the threads that keep says, which must depend on
 // nothing else. Operations of g run there, and g learns of events there.
@@ -93,5 +97,7 @@ func (o *on) Update(ctx Context, ev Op) Generator {
 	}
 	return o.with(ctx.view, to, o.g.Update(in, ev))
 }
+
+func (o *on) notBefore() histories.Time { return notBefore(o.g) }
 
 func (o *on) String() string { return describe(o.name, o.g) }

@@ -46,10 +46,13 @@ func (p *pace) with(g Generator) Generator {
 
 func (p *pace) Op(ctx Context) (*Op, Generator) {
 	op, rest := p.g.Op(ctx.At(0))
-	if op == nil || !operation(op) {
-		return op, p.with(rest)
+	if op == nil {
+		return nil, p.with(rest)
 	}
 	op.Time = max(op.Time, p.next)
+	if !operation(op) {
+		return op, p.with(rest)
+	}
 	gap := p.d
 	if p.name == "Stagger" && gap > 0 {
 		gap = time.Duration(ctx.At(chance).At(p.n).below(2 * int(gap)))
@@ -58,5 +61,7 @@ func (p *pace) Op(ctx Context) (*Op, Generator) {
 }
 
 func (p *pace) Update(ctx Context, ev Op) Generator { return p.with(p.g.Update(ctx.At(0), ev)) }
+
+func (p *pace) notBefore() histories.Time { return p.next }
 
 func (p *pace) String() string { return describe(p.name, p.d, p.g) }

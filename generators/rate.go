@@ -76,10 +76,13 @@ func (r *rate) Op(ctx Context) (*Op, Generator) {
 		arrival = ctx.Time
 	}
 	op, rest := r.g.Op(ctx.At(0))
-	if op == nil || !operation(op) {
-		return op, r.with(arrival, r.n, rest)
+	if op == nil {
+		return nil, r.with(arrival, r.n, rest)
 	}
 	op.Time = max(op.Time, arrival)
+	if !operation(op) {
+		return op, r.with(arrival, r.n, rest)
+	}
 	if op.Time > arrival {
 		op.Ext = maps.Clone(op.Ext)
 		if op.Ext == nil {
@@ -93,5 +96,7 @@ func (r *rate) Op(ctx Context) (*Op, Generator) {
 func (r *rate) Update(ctx Context, ev Op) Generator {
 	return r.with(r.next, r.n, r.g.Update(ctx.At(0), ev))
 }
+
+func (r *rate) notBefore() histories.Time { return r.next }
 
 func (r *rate) String() string { return describe(r.name, r.perSecond, r.g) }

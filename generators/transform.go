@@ -1,5 +1,7 @@
 package generators
 
+import "github.com/torture-harness/torture/histories"
+
 // Map changes each operation of g by f, which may not change who runs it.
 func Map(f func(Op) Op, g Generator) Generator { return newMapped("Map", f, g) }
 
@@ -52,6 +54,8 @@ func (m *mapped) Op(ctx Context) (*Op, Generator) {
 }
 
 func (m *mapped) Update(ctx Context, ev Op) Generator { return m.with(m.g.Update(ctx, ev)) }
+
+func (m *mapped) notBefore() histories.Time { return notBefore(m.g) }
 
 func (m *mapped) String() string { return describe(m.name, m.g) }
 
