@@ -36,7 +36,9 @@ var broadcastOrders = []string{"", "total", "fifo", "causal"}
 //
 // and crash and restart; and it reads what clients saw: broadcast v, and read,
 // whose value lists what the node asked had delivered, in order. Either is
-// enough. A node that crashed and is up again counts as correct.
+// enough. A node that crashed and is up again counts as correct. It may record
+// once more, with the same seq, what it does not know that it has recorded: a
+// record is not durable at the same instant as what it tells of.
 //
 // Whether messages arrive at all (agreement, validity, lost) is judged only at
 // the end of a history that has a final phase after the world has healed.
@@ -100,14 +102,15 @@ type message struct {
 // member is a node and its log.
 type member struct {
 	down  bool
+	life  int       // crashes and restarts so far
 	sent  int32     // messages broadcast
 	log   []int32   // ids delivered, in order
 	ops   []int     // the records of log
+	seqs  []int64   // the numbers that those gave it, if they did
+	lives []int     // the lives in which they were made
 	place []int32   // of an id, 1 + its position in log; 0: not delivered
 	prior [][]int32 // of a sender, its messages delivered too early, by number
 	count []int32   // of a sender, how many of its first messages were delivered
-	seq   int64     // of the last delivery, if it had one
-	named bool      // deliveries have a seq
 }
 
 func (g *group) read(ctx context.Context, h histories.History) error {
@@ -126,10 +129,12 @@ func (g *group) read(ctx context.Context, h histories.History) error {
 		switch f := h.F(i); f {
 		case "crash":
 			m.down = true
+			m.life++
 		case "restart":
 			m.down = false
+			m.life++
 			if g.o.Volatile {
-				*m = member{sent: m.sent}
+				*m = member{sent: m.sent, life: m.life}
 			}
 		case "bcast", "deliver":
 			op := h.At(i)
@@ -143,8 +148,8 @@ func (g *group) read(ctx context.Context, h histories.History) error {
 			}
 			if f == "bcast" {
 				g.broadcast(i, n, id)
-			} else if err := g.deliver(op, n, id); err != nil {
-				return err
+			} else {
+				g.deliver(op, n, id)
 			}
 		}
 	}
@@ -164,25 +169,31 @@ func (g *group) broadcast(op int, n, id int32) {
 	g.messages[id] = msg
 }
 
-func (g *group) deliver(op histories.Op, n, id int32) error {
+func (g *group) deliver(op histories.Op, n, id int32) {
 	g.deliveries++
 	m, msg := g.members[n], &g.messages[id]
-	g.numbered(op, n, id)
+	seq, numbered := integer(field(op.Value, "seq"))
+	if first := m.at(id) - 1; first >= 0 {
+		if !numbered || m.seqs[first] != seq || m.lives[first] == m.life {
+			g.addf("duplicate-delivery", []int{m.ops[first], op.Index}, "%s delivered %s in op %d and again in op %d",
+				g.nodes.names[n], g.ids.name(id), m.ops[first], op.Index)
+		}
+		return
+	}
+	if last := len(m.log) - 1; numbered && last >= 0 && g.o.Order == "total" {
+		g.numbered(op, n, id, seq, m.seqs[last], m.ops[last])
+	}
 	if msg.op < 0 {
 		g.addf("no-creation", []int{op.Index}, "op %d: %s delivered %s, which nobody had broadcast", op.Index, g.nodes.names[n], g.ids.name(id))
-	}
-	if first := m.at(id); first > 0 {
-		g.addf("duplicate-delivery", []int{m.ops[first-1], op.Index}, "%s delivered %s in op %d and again in op %d",
-			g.nodes.names[n], g.ids.name(id), m.ops[first-1], op.Index)
-		return nil
 	}
 	for int(id) >= len(m.place) {
 		m.place = append(m.place, 0)
 	}
 	m.log, m.ops = append(m.log, id), append(m.ops, op.Index)
+	m.seqs, m.lives = append(m.seqs, seq), append(m.lives, m.life)
 	m.place[id] = int32(len(m.log))
 	if msg.op < 0 {
-		return nil
+		return
 	}
 	switch g.o.Order {
 	case "fifo":
@@ -191,31 +202,19 @@ func (g *group) deliver(op histories.Op, n, id int32) error {
 		g.causal(op.Index, n, id)
 	}
 	m.advance(msg.sender, msg.number)
-	return nil
 }
 
-// numbered compares the place that the node gives a delivery with the one
-// before. A durable log goes on after a restart where it was.
-func (g *group) numbered(op histories.Op, n, id int32) {
-	m := g.members[n]
-	seq, ok := integer(field(op.Value, "seq"))
-	if !ok {
-		return
-	}
-	last := m.seq
-	named := m.named
-	m.seq, m.named = seq, true
-	if !named || g.o.Order != "total" || seq == last+1 || len(m.ops) == 0 || m.at(id) > 0 {
-		return
-	}
-	before := m.ops[len(m.ops)-1]
-	if seq > last {
+// numbered compares the number that the node gives a delivery with that of the
+// one before. A durable log goes on after a restart where it was.
+func (g *group) numbered(op histories.Op, n, id int32, seq, last int64, before int) {
+	switch name := g.ids.name(id); {
+	case seq > last+1:
 		g.addf("order-gap", []int{before, op.Index}, "op %d: %s delivered %s as its message %d, but the one before (op %d) was message %d",
-			op.Index, g.nodes.names[n], g.ids.name(id), seq, before, last)
-		return
+			op.Index, g.nodes.names[n], name, seq, before, last)
+	case seq <= last:
+		g.addf("total-order", []int{before, op.Index}, "op %d: %s delivered %s as its message %d, although it had come to message %d in op %d",
+			op.Index, g.nodes.names[n], name, seq, last, before)
 	}
-	g.addf("total-order", []int{before, op.Index}, "op %d: %s delivered %s as its message %d, although it had come to message %d in op %d",
-		op.Index, g.nodes.names[n], g.ids.name(id), seq, last, before)
 }
 
 func (m *member) at(id int32) int32 {

@@ -14,6 +14,11 @@ var kindsOf = map[string][]string{
 		"no-creation", "phantom", "duplicate-delivery", "duplicate", "lost", "total-order", "order-gap", "fifo-order", "causal-order",
 		"non-monotonic-read", "agreement", "uniform-agreement", "validity",
 	},
+	"versioned-register": {"version-conflict", "version-order", "stale-read"},
+	"primary-replica": {
+		"lost-acknowledged-write", "divergence", "replica-wrote", "applied-unknown", "replica-gap", "replica-reorder",
+		"version-conflict", "version-order", "stale-read", "non-monotonic-read", "no-truncate", "no-convergence",
+	},
 	"stats":  {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "few-operations"},
 	"panics": {"node-panic", "unplanned-crash"},
 	"logs":   {"log-pattern"},

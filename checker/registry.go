@@ -20,10 +20,12 @@ type maker struct {
 }
 
 var registry = map[string]maker{
-	"linearizable": {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
-	"broadcast":    make1("order volatile acks", Broadcast),
-	"stats":        make1("faults min-ops exempt", Stats),
-	"panics":       {nil, func(options) (Checker, error) { return Panics(), nil }},
+	"linearizable":       {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
+	"broadcast":          make1("order volatile acks", Broadcast),
+	"primary-replica":    make1("reads may-lose", PrimaryReplica),
+	"versioned-register": {nil, func(options) (Checker, error) { return Versioned(), nil }},
+	"stats":              make1("faults min-ops exempt", Stats),
+	"panics":             {nil, func(options) (Checker, error) { return Panics(), nil }},
 }
 
 // make1 is the maker of a checker whose options are a struct of the same

@@ -1,0 +1,400 @@
+package checker
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// PrimaryReplicaOptions say what was promised.
+type PrimaryReplicaOptions struct {
+	// Reads is primary if all reads are served by the primary, without
+	// failover: then the versions that they return must make each key
+	// linearizable. Otherwise stale reads are counted, and allowed.
+	Reads string `json:"reads,omitempty"`
+	// MayLose acknowledged writes: with failover, and without waiting for a
+	// quorum of replicas. Losses are reported, and allowed.
+	MayLose bool `json:"may-lose,omitempty"`
+}
+
+// PrimaryReplica checks primary–replica replication: the primary orders all
+// writes in its log, and every replica's log is a prefix of it.
+//
+// It reads the nodes' records
+//
+//	append     {"idx", "op"}    the primary puts op at place idx of its log
+//	apply      {"idx", "op"}    a replica does
+//	truncate   {"idx"}          the node's log is cut after idx; also rtruncate
+//	promote    {"term"}         the node becomes the primary; also role
+//	final-log  {"ops"}          the node's log at the end, from "from", if that
+//	                            is not its beginning; or the log's "hash"
+//
+// and crash and restart. Clients' writes return the fields op, their name in
+// the log, and idx; reads return idx, the place of the write that they saw.
+// A node that comes back may record once more what it does not know that it
+// has recorded.
+func PrimaryReplica(o PrimaryReplicaOptions) Checker {
+	return Func(func(ctx context.Context, h histories.History) Result {
+		if err := oneOf("reads", o.Reads, []string{"", "primary", "replica"}); err != nil {
+			return unknown("primary-replica", err)
+		}
+		p := replication{
+			findings: find("primary-replica"), o: o, h: h, end: endingOf(h),
+			orders: map[uint64][]int32{}, places: map[int32]uint64{},
+		}
+		p.findPrimaries()
+		if err := p.read(ctx); err != nil {
+			return unknown("primary-replica", err)
+		}
+		p.lost()
+		p.converged()
+		if err := p.reads(); err != nil {
+			return unknown("primary-replica", err)
+		}
+		p.stats["ops"], p.stats["nodes"], p.stats["records"] = len(p.ops.texts), len(p.nodes.names), p.records
+		r := p.result("")
+		if r.Verdict == Valid && p.records == 0 {
+			r.Verdict, r.Why = Vacuous, "no node recorded anything of its log"
+		}
+		return r
+	})
+}
+
+type replication struct {
+	*findings
+	o        PrimaryReplicaOptions
+	h        histories.History
+	end      ending
+	nodes    nodes
+	ops      dictionary // names of writes
+	copies   []*replicaLog
+	orders   map[uint64][]int32 // of an idx, the ops that a primary put there
+	places   map[int32]uint64   // of an op, its idx at a primary
+	announce bool               // primaries announce themselves
+	primary  int32              // the last
+	records  int
+}
+
+// replicaLog is a node's log.
+type replicaLog struct {
+	primary bool
+	down    bool
+	life    int
+	last    uint64 // highest idx
+	at      map[uint64]placed
+	held    map[int32]int // of an op that was ever in the log, the record
+	final   *finalLog
+}
+
+// cut drops what lies after idx.
+func (log *replicaLog) cut(idx uint64) {
+	if idx >= log.last {
+		return
+	}
+	if log.last-idx > uint64(len(log.at)) {
+		maps.DeleteFunc(log.at, func(at uint64, _ placed) bool { return at > idx })
+	} else {
+		for at := idx + 1; at <= log.last; at++ {
+			delete(log.at, at)
+		}
+	}
+	log.last = idx
+}
+
+type placed struct {
+	op   int32
+	by   int // record
+	life int
+}
+
+type finalLog struct {
+	by   int // record
+	from uint64
+	ops  []int32
+	hash []byte // if it came without ops
+}
+
+// findPrimaries sees whether primaries announce themselves. If none does, the
+// first node that appends is the primary.
+func (p *replication) findPrimaries() {
+	p.primary = notNode
+	for i := range p.h.Len() {
+		if !p.h.Process(i).Client() && p.promotes(i) {
+			p.announce = true
+			return
+		}
+	}
+}
+
+func (p *replication) promotes(i int) bool {
+	switch p.h.F(i) {
+	case "promote":
+		return true
+	case "role":
+		return string(field(p.h.Value(i), "role")) == `"primary"`
+	}
+	return false
+}
+
+func (p *replication) read(ctx context.Context) error {
+	for i := range p.h.Len() {
+		if i%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n := p.nodes.of(p.h.Process(i))
+		if n == notNode {
+			continue
+		}
+		for int(n) >= len(p.copies) {
+			p.copies = append(p.copies, &replicaLog{at: map[uint64]placed{}, held: map[int32]int{}})
+		}
+		log := p.copies[n]
+		switch p.h.F(i) {
+		case "crash":
+			log.down = true
+			log.life++
+		case "restart":
+			log.down = false
+			log.life++
+		case "promote", "role":
+			if log.primary = p.promotes(i); log.primary {
+				p.primary = n
+			}
+		case "append", "apply":
+			if err := p.put(i, n, log); err != nil {
+				return err
+			}
+		case "truncate", "rtruncate":
+			idx, ok := integer(field(p.h.Value(i), "idx"))
+			if !ok {
+				return missing(p.h.At(i), "want an object with the idx to cut after")
+			}
+			log.cut(uint64(idx))
+		case "final-log":
+			if err := p.finish(i, log); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// put takes an append or apply record.
+func (p *replication) put(i int, n int32, log *replicaLog) error {
+	value := p.h.Value(i)
+	place, ok := integer(field(value, "idx"))
+	name := field(value, "op")
+	if !ok || place < 0 || null(name) {
+		return missing(p.h.At(i), "want an object with idx and op")
+	}
+	p.records++
+	idx, op, who := uint64(place), p.ops.of(name), p.nodes.names[n]
+	before, had := log.at[idx]
+	if had && before.op == op && before.life < log.life {
+		return nil // recorded once more
+	}
+	appends := p.h.F(i) == "append"
+	if appends && !p.announce && p.primary == notNode {
+		p.primary, log.primary = n, true
+	}
+	if !appends {
+		p.sequence(i, n, log, idx, op)
+	}
+	known := p.orders[idx]
+	switch {
+	case appends && log.primary:
+		if !slices.Contains(known, op) {
+			p.orders[idx] = append(known, op)
+		}
+		p.places[op] = idx
+	case appends:
+		p.addf("replica-wrote", []int{i}, "op %d: %s, which is not the primary, put %s at %d of its log", i, who, p.ops.name(op), idx)
+		if len(known) > 0 && !slices.Contains(known, op) {
+			p.addf("divergence", []int{i}, "op %d: %s has %s at %d of its log, where the primary has %s", i, who, p.ops.name(op), idx, p.ops.name(known[len(known)-1]))
+		}
+	case len(known) == 0:
+		p.addf("applied-unknown", []int{i}, "op %d: %s applied %s as %d, which no primary had put there", i, who, p.ops.name(op), idx)
+	case !slices.Contains(known, op):
+		p.addf("divergence", []int{i}, "op %d: %s applied %s as %d, where the primary has %s", i, who, p.ops.name(op), idx, p.ops.name(known[len(known)-1]))
+	}
+	log.at[idx] = placed{op, i, log.life}
+	log.held[op] = i
+	log.last = max(log.last, idx)
+	return nil
+}
+
+// sequence: a replica applies the log without gaps, in order.
+func (p *replication) sequence(i int, n int32, log *replicaLog, idx uint64, op int32) {
+	who, name := p.nodes.names[n], p.ops.name(op)
+	switch {
+	case idx == log.last+1 || len(log.at) == 0 && log.last == 0:
+		if idx > 1 && log.last == 0 {
+			p.addf("replica-gap", []int{i}, "op %d: %s applied %s as %d, and nothing before it", i, who, name, idx)
+		}
+	case idx > log.last:
+		p.addf("replica-gap", []int{log.at[log.last].by, i}, "op %d: %s applied %s as %d, after %d (op %d)", i, who, name, idx, log.last, log.at[log.last].by)
+	default:
+		p.addf("replica-reorder", []int{log.at[log.last].by, i}, "op %d: %s applied %s as %d, when it had come to %d (op %d)",
+			i, who, name, idx, log.last, log.at[log.last].by)
+	}
+}
+
+func (p *replication) finish(i int, log *replicaLog) error {
+	value := p.h.Value(i)
+	f := &finalLog{by: i, from: 1, hash: field(value, "hash")}
+	if from, ok := integer(field(value, "from")); ok && from > 0 {
+		f.from = uint64(from)
+	}
+	list := field(value, "ops")
+	if list == nil && f.hash == nil || list != nil && !elements(list, func(e []byte) { f.ops = append(f.ops, p.ops.of(e)) }) {
+		return missing(p.h.At(i), "want an object with ops, a list, or hash")
+	}
+	if list != nil {
+		f.hash = nil
+	}
+	log.final = f
+	return nil
+}
+
+// finals are the nodes with a final log.
+func (p *replication) finals() (which []int) {
+	for n, log := range p.copies {
+		if log.final != nil {
+			which = append(which, n)
+		}
+	}
+	return which
+}
+
+// lost: every acknowledged write is in some final log. If the history has a
+// final phase, a node that held the write, is up and left no final log leaves
+// the question open.
+func (p *replication) lost() {
+	finals := p.finals()
+	if len(finals) == 0 {
+		return
+	}
+	kept := map[int32]bool{}
+	from := uint64(1)
+	for _, n := range finals {
+		f := p.copies[n].final
+		if f.hash != nil {
+			return
+		}
+		from = max(from, f.from)
+		for _, op := range f.ops {
+			kept[op] = true
+		}
+	}
+	phase := p.end.from < p.h.Len()
+	report := p.addf
+	if p.o.MayLose {
+		report = p.notef
+	}
+	lost, open := 0, 0
+	eachCall(p.h, func(_, end int, outcome histories.Type) {
+		if outcome != histories.OK || p.h.F(end) == "read" {
+			return
+		}
+		name := p.h.Ext(end, "op")
+		if null(name) {
+			return
+		}
+		op := p.ops.of(name)
+		place, placed := p.places[op]
+		if kept[op] || end > p.firstFinal(finals) || from > 1 && (!placed || place < from) {
+			return
+		}
+		ops := []int{end}
+		fate := "no node recorded it"
+		for n, log := range p.copies {
+			by, held := log.held[op]
+			if !held {
+				continue
+			}
+			if phase && log.final == nil && !log.down {
+				open++
+				return
+			}
+			ops = append(ops, by)
+			fate = fmt.Sprintf("%s had it in op %d", p.nodes.names[n], by)
+		}
+		lost++
+		report("lost-acknowledged-write", ops, "op %d acknowledged %s, and no final log has it; %s", end, p.ops.name(op), fate)
+	})
+	p.stats["lost"], p.stats["lost-undecided"] = lost, open
+}
+
+func (p *replication) firstFinal(finals []int) int {
+	first := p.h.Len()
+	for _, n := range finals {
+		first = min(first, p.copies[n].final.by)
+	}
+	return first
+}
+
+// converged: the final logs are equal, and hold nothing that the last
+// primary's has not.
+func (p *replication) converged() {
+	finals := p.finals()
+	if len(finals) < 2 || !p.end.judged && p.end.from < p.h.Len() {
+		return
+	}
+	// They are compared with the primary's, or else the longest.
+	reference := slices.MaxFunc(finals, func(a, b int) int {
+		return cmp.Compare(len(p.copies[a].final.ops), len(p.copies[b].final.ops))
+	})
+	survived := p.primary != notNode && p.copies[p.primary].final != nil
+	if survived {
+		reference = int(p.primary)
+	}
+	want := p.copies[reference].final
+	has := map[int32]bool{}
+	for _, op := range want.ops {
+		has[op] = true
+	}
+	for _, n := range finals {
+		got := p.copies[n].final
+		if n == reference || got.hash != nil && want.hash != nil && bytes.Equal(got.hash, want.hash) {
+			continue
+		}
+		if (got.hash == nil) != (want.hash == nil) {
+			continue // cannot be compared
+		}
+		who, other, ops := p.nodes.names[n], p.nodes.names[reference], []int{got.by, want.by}
+		if got.hash != nil {
+			p.addf("no-convergence", ops, "the final logs of %s (op %d) and %s (op %d) differ: hash %s and %s", who, got.by, other, want.by, got.hash, want.hash)
+			continue
+		}
+		a, b := from(got, max(got.from, want.from)), from(want, max(got.from, want.from))
+		i := diverge(a, b)
+		if i == len(a) && i == len(b) {
+			continue
+		}
+		p.addf("no-convergence", ops, "the final logs of %s (op %d) and %s (op %d) differ: at %d they have %s and %s", who, got.by, other, want.by,
+			uint64(i)+max(got.from, want.from), p.entry(a, i), p.entry(b, i))
+		for _, op := range a {
+			if survived && want.from == 1 && !has[op] {
+				p.addf("no-truncate", ops, "the final log of %s (op %d) has %s, which that of the primary, %s (op %d), has not", who, got.by, p.ops.name(op), other, want.by)
+				break
+			}
+		}
+	}
+}
+
+// from is what of f lies at idx and behind.
+func from(f *finalLog, idx uint64) []int32 {
+	return f.ops[min(uint64(len(f.ops)), idx-f.from):]
+}
+
+func (p *replication) entry(log []int32, i int) string {
+	if i < len(log) {
+		return p.ops.name(log[i])
+	}
+	return "nothing"
+}
