@@ -16,7 +16,7 @@ func Groups(groups ...[]string) Grudge {
 	g := Grudge{}
 	for i, mine := range groups {
 		for j, other := range groups {
-			if i == j {
+			if i == j || len(other) == 0 {
 				continue
 			}
 			for _, n := range mine {
@@ -81,11 +81,11 @@ func Mute(nodes, victims []string) Grudge {
 	return Deaf(nodes, without(nodes, victims))
 }
 
-// MajoritiesRing is the grudge in which every node hears a majority and no two
-// hear the same one. Up to five nodes it is exact: nodes stand in a ring, in
-// the order given, and each hears those of the window of majority size around
-// itself. Beyond five there are few such rings, and r draws a symmetric graph
-// in which each node has a majority, and few have more.
+// MajoritiesRing is the grudge in which every node hears a majority, but few
+// hear the same one. Up to five nodes it is exact, and no two do: nodes stand
+// in a ring, in the order given, and each hears the window of majority size
+// around itself. Beyond five there are few such rings, and r draws a symmetric
+// graph in which each node has a majority, and few have more.
 func MajoritiesRing(r *rand.Rand, nodes []string) Grudge {
 	if len(nodes) <= 5 {
 		return ring(nodes)

@@ -194,7 +194,7 @@ func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator)
 		case l.phase != idle:
 		case l.due > ctx.Time:
 			wake.set(l.due, i)
-		default:
+		case ctx.FillFor(gen.Op{}, l.process) != nil: // awake
 			due = append(due, i)
 		}
 	}
@@ -234,10 +234,8 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 			nobody = append(nobody, i)
 		default:
 			f.ID = fmt.Sprintf("%s-%d", l.kind, l.n+1)
-			if op := ctx.FillFor(InjectOp(f), l.process); op != nil {
-				l.phase, l.fault, l.tries = injecting, f, 0
-				return op, s.with(i, l), nil
-			}
+			l.phase, l.fault, l.tries = injecting, f, 0
+			return ctx.FillFor(InjectOp(f), l.process), s.with(i, l), nil
 		}
 	}
 	return nil, nil, nobody

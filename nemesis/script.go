@@ -67,6 +67,7 @@ func ScriptProcesses(ops []histories.Op) []histories.Process {
 type part struct {
 	op    histories.Op
 	fault Fault
+	turn  int // its position in the script
 }
 
 // readScript returns the parts of ops in the order of their times.
@@ -86,11 +87,12 @@ func readScript(ops []histories.Op) ([]part, error) {
 			errs = append(errs, fmt.Errorf("op %d: %w", op.Index, err))
 			continue
 		}
-		parts = append(parts, part{op, f})
+		parts = append(parts, part{op: op, fault: f})
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.op.Time, b.op.Time) })
 	injected := map[string]Kind{}
-	for _, p := range parts {
+	for i, p := range parts {
+		parts[i].turn = i
 		kind, known := injected[p.fault.ID]
 		switch {
 		case p.op.F == Inject && known:
@@ -126,9 +128,11 @@ func (s *script) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 	}
 	var best *gen.Op
 	var rest *script
-	consider := func(i int, op histories.Op, next role) {
-		if o := ctx.FillFor(op, next.process); o != nil && (best == nil || o.Time < best.Time) {
-			best, rest = o, s.with(i, next)
+	var turn int
+	consider := func(i int, op histories.Op, of int, next role) {
+		o := ctx.FillFor(op, next.process)
+		if o != nil && (best == nil || o.Time < best.Time || o.Time == best.Time && of < turn) {
+			best, rest, turn = o, s.with(i, next), of
 		}
 	}
 	for i, r := range s.roles {
@@ -136,7 +140,7 @@ func (s *script) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 		case done && len(r.open) > 0:
 			next := r
 			next.open, next.parts = r.open[1:], nil
-			consider(i, CureOp(r.open[0]), next)
+			consider(i, CureOp(r.open[0]), 0, next)
 		case !done && len(r.parts) > 0 && (s.until == 0 || r.parts[0].op.Time < s.until):
 			p := r.parts[0]
 			next := r
@@ -146,13 +150,13 @@ func (s *script) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 				next.open = append(next.open, p.fault)
 			}
 			op := histories.Op{F: p.op.F, Value: p.op.Value, Time: p.op.Time}
-			consider(i, op, next)
+			consider(i, op, p.turn, next)
 		}
 	}
 	if best == nil && !done && s.until > 0 {
 		nap := gen.Op{Type: gen.Sleeping, F: "wait", Value: json.RawMessage("0"), Time: s.until}
 		for i, r := range s.roles {
-			consider(i, nap, r)
+			consider(i, nap, 0, r)
 		}
 	}
 	if best == nil {

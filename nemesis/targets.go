@@ -26,7 +26,7 @@ import (
 //
 //	halves           the first half of the nodes from the second
 //	random-halves    the same, in random order
-//	majorities-ring  every node hears a majority, no two the same
+//	majorities-ring  every node hears a majority, few the same
 //	bridge           two halves, and a node that hears both
 //	one-way          a minority does not hear the rest, or the rest not it
 //	n1,n2|n3,n4,n5   these groups

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -54,7 +55,7 @@ func (w *world) run(g gen.Generator, until time.Duration) []histories.Op {
 		ctx.Primaries = w.primaries(ctx.Time)
 		op, rest := gen.Ask(g, ctx)
 		again, _ := gen.Ask(g, ctx)
-		if fmt.Sprint(op) != fmt.Sprint(again) {
+		if (op == nil) != (again == nil) || op != nil && (op.Time != again.Time || op.Process != again.Process || !bytes.Equal(op.Value, again.Value)) {
 			w.Fatalf("seed %d: asked twice, the generator said\n%v\n%v", w.seed, op, again)
 		}
 		if op == nil && rest == nil {
@@ -126,4 +127,18 @@ func transcript(ops []histories.Op) string {
 		}
 	}
 	return s
+}
+
+func latency(d time.Duration) func(*rand.Rand) time.Duration {
+	return func(*rand.Rand) time.Duration { return d }
+}
+
+// outcomeFailing lets the fault of that id fail, and all else succeed.
+func outcomeFailing(id string) func(*rand.Rand, histories.Op) histories.Type {
+	return func(_ *rand.Rand, op histories.Op) histories.Type {
+		if f, _ := histories.Decode[Fault](op); id != "" && f.ID == id {
+			return histories.Fail
+		}
+		return histories.OK
+	}
 }
