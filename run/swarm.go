@@ -29,8 +29,8 @@ func Swarm(m histories.Manifest, keep ...string) histories.Manifest {
 		m.Nemesis = []string{all[r.IntN(len(all))]}
 	}
 	if m.Interval == 0 {
-		// A second to eight, each factor of two as likely.
-		m.Interval = time.Duration(math.Exp2(3*r.Float64()) * float64(time.Second))
+		// Half a second to four, each factor of two as likely.
+		m.Interval = time.Duration(math.Exp2(3*r.Float64()-1) * float64(time.Second))
 	}
 	return m
 }

@@ -59,6 +59,10 @@ func (t *trouble) add(f nemesis.Fault, sending, receiving bool) {
 // probability p and q happens.
 func either(p, q float64) float64 { return 1 - (1-p)*(1-q) }
 
+// queueMax is how long a message may wait for those before it to pass a link of
+// little bandwidth; then the queue is full, and it is lost.
+const queueMax = 2 * time.Second
+
 // fate is what becomes of one message.
 type fate struct {
 	copies int
@@ -77,8 +81,12 @@ func (l *link) decide(d dice, now histories.Time, bytes int) fate {
 	}
 	var queue time.Duration
 	if rate := l.fault.rate; rate > 0 {
-		l.free = max(l.free, now).Add(time.Duration(int64(bytes) * int64(time.Second) / rate))
-		queue = time.Duration(l.free - now)
+		free := max(l.free, now).Add(time.Duration(int64(bytes) * int64(time.Second) / rate))
+		if queue = time.Duration(free - now); queue > queueMax {
+			f.copies = 0
+			return f
+		}
+		l.free = free
 	}
 	for i := range f.copies {
 		delay := queue + l.floor + time.Duration(d.exponential()*float64(l.mean))
