@@ -1,0 +1,143 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+)
+
+// Report names what was removed, sorted.
+type Report struct {
+	Containers []string `json:"containers"`
+	Networks   []string `json:"networks"`
+	Volumes    []string `json:"volumes"`
+	Images     []string `json:"images,omitempty"`
+}
+
+// String is one line for people.
+func (r Report) String() string {
+	return fmt.Sprintf("removed %d containers, %d networks, %d volumes, %d images", len(r.Containers), len(r.Networks), len(r.Volumes), len(r.Images))
+}
+
+// Clean removes what torture made: containers, networks, volumes and images,
+// also those of runs that still go on. It knows them by their label, and touches
+// nothing else. What could not be removed is in the error; the rest is removed
+// all the same.
+func Clean(ctx context.Context) (Report, error) {
+	cli, err := connect()
+	if err != nil {
+		return Report{}, err
+	}
+	defer cli.Close()
+	if _, err := inspect(ctx, cli); err != nil {
+		return Report{}, err
+	}
+	return remove(ctx, cli, "")
+}
+
+// remove removes what belongs to a run; or, if run is empty, everything, with
+// the images.
+func remove(ctx context.Context, cli *client.Client, run string) (r Report, err error) {
+	mine := ours(run)
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+
+	containers, err := cli.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
+	note(err)
+	// A node is in its agent's network: nodes go first.
+	isAgent := func(c container.Summary) bool { return c.Labels[labelRole] == roleAgent }
+	for _, agents := range []bool{false, true} {
+		note(inParallel(containers, func(c container.Summary) error {
+			if isAgent(c) != agents {
+				return nil
+			}
+			return removeContainer(ctx, cli, c.ID)
+		}))
+	}
+	for _, c := range containers {
+		name := c.ID
+		if len(c.Names) > 0 {
+			name = strings.TrimPrefix(c.Names[0], "/")
+		}
+		r.Containers = append(r.Containers, name)
+	}
+
+	networks, err := cli.NetworkList(ctx, network.ListOptions{Filters: mine})
+	note(err)
+	note(inParallel(networks, func(n network.Summary) error { return absent(cli.NetworkRemove(ctx, n.ID)) }))
+	for _, n := range networks {
+		r.Networks = append(r.Networks, n.Name)
+	}
+
+	volumes, err := cli.VolumeList(ctx, volume.ListOptions{Filters: mine})
+	note(err)
+	note(inParallel(volumes.Volumes, func(v *volume.Volume) error { return absent(cli.VolumeRemove(ctx, v.Name, true)) }))
+	for _, v := range volumes.Volumes {
+		r.Volumes = append(r.Volumes, v.Name)
+	}
+
+	if run == "" {
+		images, err := cli.ImageList(ctx, image.ListOptions{All: true, Filters: mine})
+		note(err)
+		for _, i := range images {
+			_, err := cli.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
+			note(absent(err))
+			r.Images = append(r.Images, append(slices.Clone(i.RepoTags), i.ID)[0])
+		}
+	}
+	for _, names := range [][]string{r.Containers, r.Networks, r.Volumes, r.Images} {
+		slices.Sort(names)
+	}
+	if len(errs) > 0 {
+		return r, fmt.Errorf("docker: clean: %w", errors.Join(errs...))
+	}
+	return r, nil
+}
+
+// removeContainer kills and removes a container. One that is being removed by
+// somebody else is as good as gone.
+func removeContainer(ctx context.Context, cli *client.Client, id string) error {
+	err := cli.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if cerrdefs.IsConflict(err) {
+		waiting, failed := cli.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-waiting:
+			return nil
+		case err = <-failed:
+		}
+	}
+	return absent(err)
+}
+
+// absent is err, unless it says that what was to be removed is not there.
+func absent(err error) error {
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// inParallel does f to each item at once and returns all that went wrong.
+func inParallel[T any](items []T, f func(T) error) error {
+	errs := make([]error, len(items))
+	var all sync.WaitGroup
+	for i, item := range items {
+		all.Go(func() { errs[i] = f(item) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

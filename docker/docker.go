@@ -1,0 +1,303 @@
+// Package docker is a world of containers: each node of the cluster is a
+// process in a container of its own, and so is the agent beside it that harms
+// it (package agent). It speaks to the Docker Engine through its API only, and
+// needs neither privileges nor tools on this machine.
+//
+// Everything it makes carries the label torture=1 and the run's id, and is
+// removed by Close; or, after the harness was killed, by Clean.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/docker/docker/client"
+	"go.uber.org/zap"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/node"
+)
+
+// Config describes a cluster of containers.
+type Config struct {
+	RunID   string   // names the containers; unique on the engine
+	Dir     string   // the run's directory: nodes/<node>/{log,records.jsonl,…}
+	Nodes   []string // a fixed order
+	Target  string   // what the nodes run: torture node --target
+	Options node.Options
+	Timeout time.Duration // after which a client gives up: its op is Info; 0 is 1 s
+	Primary string        // the role of a node that leads
+	Leave   string        // operations by which a node leaves the group and
+	Join    string        // joins it again; empty if there are none
+	// Binary is the path of a static build of torture; "" finds or builds one.
+	Binary string
+	Log    *zap.Logger // nil: nowhere
+	// Records, if not nil, is given each line of each node's records as it
+	// arrives. It may be called concurrently, and must not keep the line.
+	Records func(node string, line []byte)
+	// Sabotage breaks the world on purpose, to test that torture notices.
+	Sabotage Sabotage
+}
+
+// Sabotage is a way in which a world deceives its users.
+type Sabotage string
+
+const (
+	// Liar has agents that acknowledge everything and do nothing.
+	Liar Sabotage = "liar"
+	// Powerless has agents without the capability to do anything.
+	Powerless Sabotage = "powerless"
+)
+
+// World is a running cluster. It implements run.World.
+type World struct {
+	cfg     Config
+	log     *zap.Logger
+	cli     *client.Client
+	info    Info
+	image   string
+	base    time.Time
+	began   atomic.Int64 // since base, ns: when the cluster was up
+	clock   *hlc
+	out     *outbox
+	http    *http.Client
+	members []*member
+	byName  map[string]*member
+
+	mu        sync.Mutex
+	leases    leases
+	version   uint64 // counts changes of leases
+	curing    int    // cures under way
+	changed   chan struct{}
+	primaries []string
+
+	gone    chan struct{} // closed when the world has ended by itself
+	goneErr error         // why; set before
+	goneOne sync.Once
+
+	ctx       context.Context // of what runs in the background
+	cancel    context.CancelFunc
+	working   sync.WaitGroup // operations and faults under way
+	following sync.WaitGroup // logs being written
+	closing   sync.Once
+	closed    error
+}
+
+// New builds the image if need be, and starts a cluster. It returns when every
+// node answers; if that cannot be had, nothing is left behind.
+func New(ctx context.Context, cfg Config) (*World, error) {
+	if len(cfg.Nodes) == 0 {
+		return nil, errors.New("docker: a cluster needs nodes")
+	}
+	if cfg.RunID == "" || cfg.Dir == "" {
+		return nil, errors.New("docker: a cluster needs a run's id and its directory")
+	}
+	w, err := newWorld(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if w.info, err = inspect(ctx, w.cli); err != nil {
+		return nil, errors.Join(err, w.cli.Close())
+	}
+	if err := w.up(ctx); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	w.began.Store(int64(time.Since(w.base)))
+	return w, nil
+}
+
+// newWorld makes a world of nothing yet.
+func newWorld(cfg Config) (*World, error) {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	cli, err := connect()
+	if err != nil {
+		return nil, err
+	}
+	w := &World{
+		cfg: cfg, log: cfg.Log, cli: cli, clock: &hlc{}, base: time.Now(),
+		byName: map[string]*member{}, changed: make(chan struct{}), gone: make(chan struct{}),
+	}
+	w.out = newOutbox(w.clock, w.Now)
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.http = &http.Client{Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1024, DisableCompression: true}}
+	for _, name := range cfg.Nodes {
+		m := newMember(w, name)
+		w.members, w.byName[name] = append(w.members, m), m
+	}
+	return w, nil
+}
+
+// prepare makes what nodes need: an image and a network.
+func (w *World) prepare(ctx context.Context) error {
+	program, err := binary(ctx, w.cfg.Binary, w.info.Arch)
+	if err != nil {
+		return err
+	}
+	if w.image, err = ensureImage(ctx, w.cli, program); err != nil {
+		return err
+	}
+	return w.createNetwork(ctx)
+}
+
+// up starts everything and waits until it answers.
+func (w *World) up(ctx context.Context) error {
+	begun := time.Now()
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	if err := inParallel(w.members, func(m *member) error { return m.bringAgent(ctx) }); err != nil {
+		return err
+	}
+	if err := inParallel(w.members, func(m *member) error { return m.bringNode(ctx) }); err != nil {
+		return err
+	}
+	w.log.Info("cluster is up", zap.Int("nodes", len(w.members)), zap.Duration("elapsed", time.Since(begun)))
+	return nil
+}
+
+// name is what a thing of this run is called on the engine.
+func (w *World) name(parts ...string) string {
+	s := strings.Join(append([]string{"torture", w.cfg.RunID}, parts...), "-")
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == '.' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' {
+			return r
+		}
+		return '-'
+	}, s)
+}
+
+// dir is where what a node leaves is kept.
+func (w *World) dir(node string) string { return filepath.Join(w.cfg.Dir, "nodes", node) }
+
+// Nodes names the nodes in a fixed order.
+func (w *World) Nodes() []string { return w.cfg.Nodes }
+
+// Primaries names the nodes whose last known role leads.
+func (w *World) Primaries() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.primaries
+}
+
+// plays notes the role of a node; "" is none.
+func (w *World) plays(name, role string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	leads := role == w.cfg.Primary && role != ""
+	at, known := slices.BinarySearch(w.primaries, name)
+	switch {
+	case leads && !known:
+		w.primaries = slices.Insert(slices.Clone(w.primaries), at, name)
+	case !leads && known:
+		w.primaries = slices.Delete(slices.Clone(w.primaries), at, at+1)
+	}
+}
+
+// Now is the time since the cluster was up.
+func (w *World) Now() histories.Time {
+	return histories.Time(int64(time.Since(w.base)) - w.began.Load())
+}
+
+// Stamp gives op its place in happens-before, unless it has one.
+func (w *World) Stamp(op *histories.Op) {
+	if op.Lamport == 0 {
+		op.Lamport = w.clock.tick()
+	}
+}
+
+// Invoke begins op and returns at once.
+func (w *World) Invoke(op histories.Op) {
+	if op.Process.Nemesis() {
+		w.nemesis(op)
+		return
+	}
+	m, ok := w.byName[op.Node]
+	if !ok {
+		panic(fmt.Sprintf("docker: op %d goes to node %q, which does not exist", op.Index, op.Node))
+	}
+	w.working.Go(func() {
+		done, after := m.invoke(w.ctx, op)
+		w.out.put(done, after)
+	})
+}
+
+// Wait returns the next completion or record that comes before until.
+func (w *World) Wait(ctx context.Context, until histories.Time) (histories.Op, bool, error) {
+	var timer *time.Timer
+	for {
+		if op, ok := w.out.take(); ok {
+			return op, true, nil
+		}
+		left := time.Duration(until - w.Now())
+		if left <= 0 {
+			return histories.Op{}, false, w.ended()
+		}
+		if timer == nil {
+			timer = time.NewTimer(left)
+			defer timer.Stop()
+		}
+		select {
+		case <-w.out.ready:
+		case <-timer.C:
+			return histories.Op{}, false, w.ended()
+		case <-w.gone:
+			return histories.Op{}, false, w.goneErr
+		case <-ctx.Done():
+			return histories.Op{}, false, ctx.Err()
+		}
+	}
+}
+
+// end makes the world fail: there is no use in going on.
+func (w *World) end(err error) {
+	w.goneOne.Do(func() {
+		w.goneErr = err
+		close(w.gone)
+		w.log.Error("the world is gone", zap.Error(err))
+	})
+}
+
+// ended is why the world is gone, or nil.
+func (w *World) ended() error {
+	select {
+	case <-w.gone:
+		return w.goneErr
+	default:
+		return nil
+	}
+}
+
+// closeTimeout bounds the end of a world.
+const closeTimeout = time.Minute
+
+// Close removes the cluster, whatever state it is in, and saves what its nodes
+// left. What could not be removed is in the error.
+func (w *World) Close() error {
+	w.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		begun := time.Now()
+		w.cancel()
+		saved := inParallel(w.members, func(m *member) error { return m.finish(ctx) })
+		_, err := remove(ctx, w.cli, w.cfg.RunID)
+		w.working.Wait()
+		w.following.Wait()
+		w.http.CloseIdleConnections()
+		w.closed = errors.Join(saved, err, w.cli.Close())
+		w.log.Info("cluster is removed", zap.Duration("elapsed", time.Since(begun)))
+	})
+	return w.closed
+}

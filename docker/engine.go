@@ -1,0 +1,98 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+)
+
+// Labels on everything that torture makes.
+const (
+	label     = "torture"      // "1"
+	labelRun  = "torture.run"  // the run's id
+	labelRole = "torture.role" // roleNode or roleAgent
+
+	roleNode  = "node"
+	roleAgent = "agent"
+)
+
+// engineTimeout bounds one request to the engine, which takes a fraction of a
+// second.
+const engineTimeout = 30 * time.Second
+
+// Info is what there is to know about the engine.
+type Info struct {
+	Host    string // where it is reached
+	Version string
+	API     string // negotiated
+	OS      string // of the machine that runs the containers
+	Arch    string // as Go spells it
+	Kernel  string
+}
+
+// Available tells which engine DOCKER_HOST, or its default, leads to. It fails
+// if none answers, or one that cannot run the cluster.
+func Available(ctx context.Context) (Info, error) {
+	cli, err := connect()
+	if err != nil {
+		return Info{}, err
+	}
+	defer cli.Close()
+	return inspect(ctx, cli)
+}
+
+func connect() (*client.Client, error) {
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, fmt.Errorf("docker engine: %w (see DOCKER_HOST)", err)
+	}
+	return cli, nil
+}
+
+func inspect(ctx context.Context, cli *client.Client) (Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	v, err := cli.ServerVersion(ctx)
+	if err != nil {
+		return Info{}, fmt.Errorf("no docker engine answers at %s: %w", cli.DaemonHost(), err)
+	}
+	i := Info{Host: cli.DaemonHost(), Version: v.Version, API: cli.ClientVersion(), OS: v.Os, Arch: v.Arch, Kernel: v.KernelVersion}
+	if i.OS != "linux" {
+		return i, fmt.Errorf("the docker engine at %s runs %s containers: nodes need linux", i.Host, i.OS)
+	}
+	return i, nil
+}
+
+// gateway is where ports that containers publish are reached: this machine,
+// or the one of a remote engine; and the address to publish them at there.
+func gateway(daemon string) (reach, publish string) {
+	u, err := url.Parse(daemon)
+	if err != nil || u.Hostname() == "" {
+		return "127.0.0.1", "127.0.0.1"
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return "127.0.0.1", "127.0.0.1"
+	}
+	return u.Hostname(), "0.0.0.0"
+}
+
+// ours selects what torture made: everything, or all of one run.
+func ours(run string) filters.Args {
+	if run == "" {
+		return filters.NewArgs(filters.Arg("label", label+"=1"))
+	}
+	return filters.NewArgs(filters.Arg("label", label+"=1"), filters.Arg("label", labelRun+"="+run))
+}
+
+func labels(run string) map[string]string {
+	l := map[string]string{label: "1"}
+	if run != "" {
+		l[labelRun] = run
+	}
+	return l
+}

@@ -1,0 +1,316 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/torture-harness/torture/docker/agent"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// Deadlines of a nemesis' operation. A cure's is its own: it does not wait for
+// an injection to end.
+const (
+	injectTimeout = 20 * time.Second
+	cureTimeout   = 20 * time.Second
+)
+
+// Kinds lists the faults that containers can do. Whether this engine and its
+// kernel can, Doctor finds out.
+func Kinds() []nemesis.Kind { return slices.Clone(nemesis.Kinds) }
+
+// nemesis begins to inject or cure a fault. The lease is there, or gone, when
+// it returns: the order of invocations is the order of leases. The operation
+// completes with what was seen at the victims.
+func (w *World) nemesis(op histories.Op) {
+	f, err := nemesis.Decode(op)
+	switch {
+	case err != nil:
+	case op.F == nemesis.Inject:
+		err = w.take(f)
+	case op.F == nemesis.Cure:
+		f, err = w.drop(f.ID)
+	default:
+		err = fmt.Errorf("a nemesis does %s or %s, not %q", nemesis.Inject, nemesis.Cure, op.F)
+	}
+	if err != nil {
+		op.Type, op.Error, op.Lamport = histories.Fail, err.Error(), 0
+		w.out.put(op, 0)
+		return
+	}
+	inject := op.F == nemesis.Inject
+	timeout := injectTimeout
+	if !inject {
+		timeout = cureTimeout
+	}
+	w.working.Go(func() {
+		ctx, cancel := context.WithTimeout(w.ctx, timeout)
+		defer cancel()
+		begun := time.Now()
+		e, err := w.enact(ctx, f, inject)
+		e = e.Conclude()
+		op.Type, op.Value, op.Error = histories.OK, histories.Encode(e), ""
+		switch {
+		case err != nil:
+			e.Verified = false
+			op.Type, op.Value, op.Error = histories.Info, histories.Encode(e), err.Error()
+		case !e.Verified:
+			op.Type, op.Error = histories.Info, "not seen at the victims"
+		}
+		w.log.Debug(op.F, zap.String("fault", f.ID), zap.Duration("elapsed", time.Since(begun)), zap.Bool("verified", e.Verified), zap.Error(err))
+		w.out.put(op, 0)
+		if !inject {
+			w.cured()
+		}
+	})
+}
+
+// take puts f among the leases.
+func (w *World) take(f nemesis.Fault) error {
+	if err := f.On(w.cfg.Nodes); err != nil {
+		return err
+	}
+	if f.Kind == nemesis.Membership && w.cfg.Leave == "" {
+		return fmt.Errorf("fault %s: the target has no membership operations", f.ID)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.leases.find(f.ID) >= 0 {
+		return fmt.Errorf("fault %s is in force already", f.ID)
+	}
+	w.leases = append(slices.Clip(w.leases), f)
+	if f.Kind == nemesis.Power {
+		for _, name := range f.Targets {
+			w.byName[name].powerDue.Store(true)
+		}
+	}
+	w.change()
+	return nil
+}
+
+// drop takes the fault id from the leases.
+func (w *World) drop(id string) (nemesis.Fault, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := w.leases.find(id)
+	if i < 0 {
+		return nemesis.Fault{}, fmt.Errorf("fault %s is not in force", id)
+	}
+	f := w.leases[i]
+	w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
+	w.curing++
+	w.change()
+	return f, nil
+}
+
+// change tells whoever watches that the leases are others. w.mu is held.
+func (w *World) change() {
+	w.version++
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// watch returns what is closed at the next change of leases.
+func (w *World) watch() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changed
+}
+
+// held is the leases in force, which do not change, and their version.
+func (w *World) held() (leases, uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.leases, w.version
+}
+
+// cured records that nothing is in force any more, when that is so.
+func (w *World) cured() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.curing--
+	if w.curing == 0 && len(w.leases) == 0 {
+		w.healed()
+	}
+}
+
+func (w *World) healed() {
+	w.out.put(histories.Op{Process: histories.World, Type: histories.Info, F: "heal", Value: histories.Encode(struct{}{})}, 0)
+}
+
+// enact makes the cluster what the leases say, and looks at the victims of f.
+func (w *World) enact(ctx context.Context, f nemesis.Fault, inject bool) (nemesis.Evidence, error) {
+	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
+	var err error
+	switch {
+	case f.Kind == nemesis.Membership:
+		what := w.cfg.Leave
+		if !inject {
+			what = w.cfg.Join
+		}
+		e.Checks, err = w.admin(ctx, f, what)
+		return e, err
+	case takesDown(f.Kind) || f.Kind == nemesis.Pause || f.Kind == nemesis.Clock:
+		err = inParallel(f.Targets, func(name string) error { return w.byName[name].settle(ctx) })
+	default:
+		err = inParallel(w.members, func(m *member) error { return m.obey(ctx) })
+	}
+	if err != nil {
+		return e, err
+	}
+	return w.observe(ctx, f, inject), nil
+}
+
+// Heal ends every fault at once.
+func (w *World) Heal(ctx context.Context) error {
+	w.mu.Lock()
+	had := len(w.leases) > 0
+	w.leases = nil
+	w.change()
+	w.mu.Unlock()
+	err := inParallel(w.members, func(m *member) error {
+		if err := m.obey(ctx); err != nil {
+			return err
+		}
+		if err := m.settle(ctx); err != nil || m.now() != running {
+			return err
+		}
+		return m.healthy(ctx)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if had && w.curing == 0 && len(w.leases) == 0 {
+		w.healed()
+	}
+	return err
+}
+
+// settle makes the node's container, and its clocks, what the leases say. While
+// it works leases may change; it goes by the latest.
+func (m *member) settle(ctx context.Context) error {
+	select {
+	case m.acting <- struct{}{}:
+	case <-ctx.Done():
+		return m.errorf("it is busy: %w", ctx.Err())
+	}
+	defer func() { <-m.acting }()
+	for {
+		ls, _ := m.w.held()
+		want := ls.intent(m.name)
+		var err error
+		switch s := m.now(); {
+		case s == broken:
+			return nil
+		case m.powerDue.CompareAndSwap(true, false):
+			if err = m.losePower(ctx); err != nil {
+				m.powerDue.Store(true)
+			}
+		case want.down && s != down && want.gently:
+			err = m.stop(ctx)
+		case want.down && s != down:
+			err = m.kill(ctx, "kill")
+		case want.down:
+			return nil
+		case s == down:
+			err = m.start(ctx)
+		case !want.paused && s == paused:
+			err = m.unpause(ctx)
+		case s == running && !ls.clocks(m.name).equal(m.clocked):
+			err = m.setClocks(ctx, ls.clocks(m.name))
+		case want.paused && s == running:
+			err = m.pause(ctx)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// setClocks puts exactly these faults of the node's clocks into force.
+func (m *member) setClocks(ctx context.Context, s clockSetting) error {
+	if err := m.healthy(ctx); err != nil {
+		return err
+	}
+	if _, err := m.call(ctx, "PUT", pathClock, histories.Encode(s), time.Second); err != nil {
+		return m.errorf("set its clocks: %w", err)
+	}
+	m.clocked = s
+	return nil
+}
+
+// obey makes the node's traffic what the leases say.
+func (m *member) obey(ctx context.Context) error {
+	select {
+	case m.ruling <- struct{}{}:
+	case <-ctx.Done():
+		return m.errorf("its agent is busy: %w", ctx.Err())
+	}
+	defer func() { <-m.ruling }()
+	ls, version := m.w.held()
+	rules := ls.rules(m.name, m.w.cfg.Nodes)
+	text := string(histories.Encode(rules))
+	if text == m.ruled {
+		return nil
+	}
+	rules.Version = version
+	_, err := m.link.ask(ctx, agent.Request{Rules: &rules})
+	if err == errLost { // it is the same rules however often they are sent
+		_, err = m.link.ask(ctx, agent.Request{Rules: &rules})
+	}
+	if err != nil {
+		m.ruled = "unknown"
+		return m.errorf("rules: %w", err)
+	}
+	m.ruled = text
+	return nil
+}
+
+// admin asks the group to let f's nodes leave or join, one after another: a
+// primary first, then the others in turn.
+func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks []nemesis.Check, err error) {
+	for _, victim := range f.Targets {
+		check := nemesis.Check{Node: victim, Want: what + " answered", Got: "no answer"}
+		for tries := 0; !check.OK && ctx.Err() == nil; tries++ {
+			m := w.spokesman(victim, tries)
+			op := histories.Op{F: what, Value: histories.Encode(victim), Lamport: w.clock.tick()}
+			answer, after := m.invoke(ctx, op)
+			w.clock.receive(after)
+			check.Peer, check.OK = m.name, answer.Type == histories.OK
+			check.Got = answer.Type.String()
+			if answer.Error != "" {
+				check.Got += ": " + answer.Error
+			}
+			if !check.OK {
+				select {
+				case <-ctx.Done():
+				case <-time.After(200 * time.Millisecond):
+				}
+			}
+		}
+		checks = append(checks, check)
+	}
+	return checks, nil
+}
+
+func (w *World) spokesman(victim string, tries int) *member {
+	primaries := w.Primaries()
+	var able []*member
+	for _, leads := range []bool{true, false} {
+		for _, m := range w.members {
+			if m.name != victim && m.now() == running && slices.Contains(primaries, m.name) == leads {
+				able = append(able, m)
+			}
+		}
+	}
+	if len(able) == 0 {
+		return w.byName[victim]
+	}
+	return able[tries%len(able)]
+}

@@ -1,0 +1,200 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/nemesis"
+)
+
+const (
+	// silence is how long something must not answer to count as cut or paused.
+	silence = 300 * time.Millisecond
+	// attempts to see what should be seen. What is not in force is not seen
+	// however often one looks; what is may be missed on a busy machine.
+	attempts = 3
+	// recovery is how long after a cure a node may take to be back.
+	recovery = 10 * time.Second
+)
+
+// observe looks at the victims of f for signs that it is in force; or is over,
+// after its cure.
+func (w *World) observe(ctx context.Context, f nemesis.Fault, inForce bool) nemesis.Evidence {
+	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
+	ls, _ := w.held()
+	// Where others hide what is to be seen, there is no use in looking.
+	var looks []func() []nemesis.Check
+	look := func(node, peer string, at func() []nemesis.Check) {
+		holders := ls.holders(f, node, peer)
+		if inForce {
+			holders = ls.hidden(f, node)
+		}
+		if len(holders) > 0 {
+			e.Holders = append(e.Holders, holders...)
+			return
+		}
+		looks = append(looks, at)
+	}
+	if f.Kind == nemesis.Partition {
+		w.lookAtLinks(ctx, ls, f, inForce, look)
+	}
+	for _, name := range f.Targets {
+		m := w.byName[name]
+		switch f.Kind {
+		case nemesis.Kill, nemesis.Stop, nemesis.Power:
+			look(name, "", func() []nemesis.Check { return m.seeDown(ctx, inForce) })
+		case nemesis.Pause:
+			look(name, "", func() []nemesis.Check { return m.seePaused(ctx, inForce) })
+		case nemesis.Client:
+			look(name, "", func() []nemesis.Check { return m.seeDeaf(ctx, inForce) })
+		case nemesis.Clock:
+			look(name, "", func() []nemesis.Check { return m.seeClock(ctx, ls, f, inForce) })
+		case nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
+			look(name, "", func() []nemesis.Check { return m.seeTraffic(ctx, ls, f, inForce) })
+		}
+	}
+	seen := make([][]nemesis.Check, len(looks))
+	_ = inParallel(slices.Collect(indices(looks)), func(i int) error {
+		seen[i] = looks[i]()
+		return nil
+	})
+	e.Checks = slices.Concat(seen...)
+	slices.Sort(e.Holders)
+	e.Holders = slices.Compact(e.Holders)
+	return e
+}
+
+func indices[T any](s []T) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		for i := range s {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// hidden are the leases that keep the beginning of f from being seen at node:
+// it takes effect when they end.
+func (ls leases) hidden(f nemesis.Fault, node string) (ids []string) {
+	for _, l := range ls {
+		down := takesDown(l.Kind) && slices.Contains(l.Targets, node)
+		still := l.Kind == nemesis.Pause && slices.Contains(l.Targets, node)
+		switch f.Kind {
+		case nemesis.Pause:
+			still = false
+		case nemesis.Client, nemesis.Clock:
+		default:
+			continue
+		}
+		if l.ID != f.ID && (down || still) {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
+}
+
+// verdict is a check of whether something, called want, was seen as it should.
+func verdict(node, peer, want, got string, seen, inForce bool) nemesis.Check {
+	if !inForce {
+		want = "not " + want
+	}
+	return nemesis.Check{Node: node, Peer: peer, Want: want, Got: got, OK: seen == inForce}
+}
+
+// seeDown looks whether the container is stopped and nobody answers.
+func (m *member) seeDown(ctx context.Context, inForce bool) []nemesis.Check {
+	if !inForce {
+		wait, cancel := context.WithTimeout(ctx, recovery)
+		defer cancel()
+		_ = m.healthy(wait) // what is seen below says whether it is
+	}
+	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	if err != nil {
+		return []nemesis.Check{{Node: m.name, Want: "the engine answers", Got: err.Error()}}
+	}
+	answer := m.answers(ctx, silence)
+	got := c.State.Status
+	if answer == nil {
+		got += ", answers"
+	} else {
+		got += ", does not answer"
+	}
+	seen := !c.State.Running && answer != nil
+	if !inForce {
+		seen = !c.State.Running || answer != nil
+	}
+	return []nemesis.Check{verdict(m.name, "", "down", got, seen, inForce)}
+}
+
+// seePaused looks whether the container is frozen and does not answer.
+func (m *member) seePaused(ctx context.Context, inForce bool) []nemesis.Check {
+	if !inForce {
+		wait, cancel := context.WithTimeout(ctx, recovery)
+		defer cancel()
+		_ = m.healthy(wait)
+	}
+	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	if err != nil {
+		return []nemesis.Check{{Node: m.name, Want: "the engine answers", Got: err.Error()}}
+	}
+	answer := m.answers(ctx, silence)
+	got := c.State.Status + ", does not answer"
+	if answer == nil {
+		got = c.State.Status + ", answers"
+	}
+	seen := c.State.Paused && answer != nil
+	if !inForce {
+		seen = c.State.Paused || answer != nil
+	}
+	return []nemesis.Check{verdict(m.name, "", "paused", got, seen, inForce)}
+}
+
+// seeDeaf looks whether a client gets no answer, while the node itself is well.
+func (m *member) seeDeaf(ctx context.Context, inForce bool) []nemesis.Check {
+	var got string
+	var seen bool
+	for range attempts {
+		err := m.visit(ctx)
+		seen, got = err != nil, "answers"
+		if err != nil {
+			got = "no answer"
+		}
+		if seen == inForce {
+			break
+		}
+	}
+	checks := []nemesis.Check{verdict(m.name, "client", "unreachable", got, seen, inForce)}
+	if inForce {
+		control := nemesis.Check{Node: m.name, Want: "well", Got: "answers control", OK: true}
+		if err := m.answers(ctx, time.Second); err != nil {
+			control.Got, control.OK = err.Error(), false
+		}
+		checks = append(checks, control)
+	}
+	return checks
+}
+
+// visit asks for the node's health as a client does, on a connection of its
+// own.
+func (m *member) visit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.address+pathHealth, nil)
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s", resp.Status)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/torture-harness/torture/docker/agent"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// lookAtLinks adds a look at each link that the partition f cuts, and at one
+// that nobody cuts.
+func (w *World) lookAtLinks(ctx context.Context, ls leases, f nemesis.Fault, inForce bool, look func(node, peer string, at func() []nemesis.Check)) {
+	for _, to := range w.members {
+		for _, from := range w.members {
+			if from != to && slices.Contains(f.Params.Drop[to.name], from.name) {
+				look(to.name, from.name, func() []nemesis.Check { return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)} })
+			}
+		}
+	}
+	for _, to := range w.members {
+		for _, from := range w.members {
+			if from != to && !ls.cut(from.name, to.name) {
+				look(to.name, from.name, func() []nemesis.Check { return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)} })
+				return
+			}
+		}
+	}
+}
+
+// seeLink looks whether messages arrive. The way is tried with probes, and with
+// a call to the very port that the node listens at.
+func (w *World) seeLink(ctx context.Context, ls leases, from, to *member, cut bool) nemesis.Check {
+	var got string
+	var seen bool
+	for range attempts {
+		p := agent.Probe{To: []string{to.name}, Count: 5, Every: 2 * time.Millisecond, Size: 64, Dial: true, Wait: ls.way(from.name, to.name).patience()}
+		link, err := from.probe(ctx, p)
+		if err != nil {
+			return nemesis.Check{Node: to.name, Peer: from.name, Want: "a probe", Got: err.Error()}
+		}
+		reached := link.Dialed == "connected" || link.Dialed == "refused"
+		got = fmt.Sprintf("%d of %d probes, port %s", link.Got, link.Sent, link.Dialed)
+		if seen = link.Got == 0 && !reached; !cut {
+			// Both must work; under loss some do, and it takes a few attempts.
+			seen = link.Got == 0 || !reached
+		}
+		if seen == cut {
+			break
+		}
+	}
+	return verdict(to.name, from.name, "cut", got, seen, cut)
+}
+
+// patience is how long to wait for what is on its way.
+func (y way) patience() time.Duration {
+	d := silence
+	for _, h := range y.holds {
+		d += h.Delay + h.Jitter
+	}
+	return d
+}
+
+// probe measures one link, from m's agent.
+func (m *member) probe(ctx context.Context, p agent.Probe) (agent.Link, error) {
+	r, err := m.link.ask(ctx, agent.Request{Probe: &p})
+	if err != nil {
+		return agent.Link{}, err
+	}
+	if len(r.Links) != 1 {
+		return agent.Link{}, fmt.Errorf("agent of %s: %d links instead of one", m.name, len(r.Links))
+	}
+	return r.Links[0], nil
+}
+
+// seeTraffic measures the links to the victim m; of a bandwidth fault, one that
+// leads from it. Links that a partition cuts have no traffic to measure.
+func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inForce bool) (checks []nemesis.Check) {
+	var links [][2]*member
+	for _, peer := range m.w.members {
+		from, to := peer, m
+		if f.Kind == nemesis.Bandwidth {
+			from, to = m, peer
+		}
+		if peer != m && !ls.cut(from.name, to.name) && (f.Kind != nemesis.Bandwidth || len(links) == 0) {
+			links = append(links, [2]*member{from, to})
+		}
+	}
+	if len(links) == 0 {
+		return []nemesis.Check{{Node: m.name, Want: string(f.Kind), Got: "no link is open to be measured"}}
+	}
+	checks = make([]nemesis.Check, len(links))
+	_ = inParallel(slices.Collect(indices(links)), func(i int) error {
+		from, to := links[i][0], links[i][1]
+		peer := from.name
+		if from == m {
+			peer = to.name
+		}
+		g := gaugeOf(f, ls, from.name, to.name)
+		for range attempts {
+			link, err := from.probe(ctx, g.probe(to.name))
+			if err != nil {
+				checks[i] = nemesis.Check{Node: m.name, Peer: peer, Want: "a measurement", Got: err.Error()}
+				return nil
+			}
+			got, seen := g.judge(link, inForce)
+			if checks[i] = verdict(m.name, peer, string(f.Kind), got, seen, inForce); checks[i].OK {
+				return nil
+			}
+		}
+		return nil
+	})
+	return checks
+}
+
+// gauge measures a fault on one link where other leases act as well.
+type gauge struct {
+	fault nemesis.Fault
+	with  way // what the link is like with the fault
+	other way // and without
+}
+
+func gaugeOf(f nemesis.Fault, ls leases, from, to string) gauge {
+	g := gauge{fault: f}
+	others := slices.DeleteFunc(slices.Clone(ls), func(l nemesis.Fault) bool { return l.ID == f.ID })
+	g.other = others.way(from, to)
+	g.with = append(others, f).way(from, to)
+	return g
+}
+
+// Some twenty events are expected of what happens by chance, in all: fewer than
+// eight, the threshold, are then seen once in a thousand times.
+const (
+	eventsWanted = 20
+	probesMin    = 40
+	probesMax    = 4000
+	packetMax    = 1400
+)
+
+// probe is the measurement to be made.
+func (g gauge) probe(to string) agent.Probe {
+	p := agent.Probe{To: []string{to}, Count: probesMin, Every: 500 * time.Microsecond, Size: 64, Wait: g.with.patience()}
+	f := g.fault.Params
+	switch g.fault.Kind {
+	case nemesis.Loss, nemesis.Duplicate, nemesis.Reorder:
+		p.Count = min(max(int(math.Ceil(eventsWanted/f.Probability)), probesMin), probesMax)
+	case nemesis.Bandwidth:
+		// A third of a second's worth, at once.
+		p.Every = 0
+		p.Size = int(min(max(f.Rate/50, 40), packetMax))
+		p.Count = int(min(max(f.Rate/3/int64(p.Size), 5), 1500))
+		p.Wait += time.Duration(float64(p.Size*p.Count) / float64(f.Rate) * 1.5e9)
+	}
+	return p
+}
+
+// judge tells what a measurement says of the fault.
+func (g gauge) judge(l agent.Link, inForce bool) (got string, seen bool) {
+	p := g.fault.Params
+	if l.Sent == 0 {
+		return "nothing could be sent", !inForce
+	}
+	lost := 1 - float64(l.Got)/float64(l.Sent)
+	arrived := func(n int) float64 { return float64(n) / float64(max(l.Got, 1)) }
+	if l.Got == 0 && g.with.loss < 0.9 {
+		return "nothing arrives", !inForce
+	}
+	switch g.fault.Kind {
+	case nemesis.Loss:
+		return fmt.Sprintf("%.1f %% of %d lost", 100*lost, l.Sent), lost >= between(g.other.loss, g.with.loss)
+	case nemesis.Duplicate:
+		return fmt.Sprintf("%.1f %% of %d twice", 100*arrived(l.Duplicates), l.Got), arrived(l.Duplicates) >= between(g.other.duplicate, g.with.duplicate)
+	case nemesis.Delay:
+		m := median(l.Delays)
+		return fmt.Sprintf("median %v", m.Round(10*time.Microsecond)), m >= g.other.floor()+time.Duration(p.Delay)*7/10
+	case nemesis.Reorder:
+		held := 0
+		for _, d := range l.Delays {
+			if d >= g.other.floor()+time.Duration(p.Delay)*9/10 {
+				held++
+			}
+		}
+		return fmt.Sprintf("%.1f %% of %d held, %d overtaken", 100*arrived(held), l.Got, l.Overtaken), arrived(held) >= between(0, p.Probability)
+	default: // bandwidth
+		rate := float64(l.Bytes) / max(l.Span, 1).Seconds()
+		slow := rate <= 1.3*float64(p.Rate)
+		if !inForce && p.Rate > rateTold {
+			slow = false
+		}
+		return fmt.Sprintf("%.0f bytes/s", rate), slow
+	}
+}
+
+// rateTold is the highest rate, in bytes per second, that probes tell from no
+// bound at all on a busy machine.
+const rateTold = 10 << 20
+
+// between is the threshold between a share without a fault and one with it.
+func between(without, with float64) float64 { return without + 0.4*(with-without) }
+
+// floor is what the holds add to every packet, at least.
+func (y way) floor() (d time.Duration) {
+	for _, h := range y.holds {
+		if h.Probability >= 1 {
+			d += h.Delay - h.Jitter
+		}
+	}
+	return d
+}
+
+func median(ds []time.Duration) time.Duration {
+	if len(ds) == 0 {
+		return 0
+	}
+	ds = slices.Clone(ds)
+	slices.Sort(ds)
+	return ds[len(ds)/2]
+}
