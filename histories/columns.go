@@ -1,6 +1,9 @@
 package histories
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // columns is a history as a struct of arrays: 33 bytes an op and its value,
 // none of them pointers. What few ops have lies in columns that cost nothing
@@ -26,6 +29,19 @@ type columns struct {
 	strings []string          // what f, node and err refer to; the first is ""
 	keys    []json.RawMessage // what key refers to; the first is nil
 	chunks  [][]byte          // what spans refer to
+}
+
+// grow makes room for rows in all, so that they need not be copied as they
+// come. It may be wrong.
+func (c *columns) grow(rows int) {
+	if more := rows - len(c.meta); more > 0 {
+		c.meta = slices.Grow(c.meta, more)
+		c.f = slices.Grow(c.f, more)
+		c.proc = slices.Grow(c.proc, more)
+		c.time = slices.Grow(c.time, more)
+		c.pair = slices.Grow(c.pair, more)
+		c.value = slices.Grow(c.value, more)
+	}
 }
 
 const (

@@ -19,7 +19,7 @@ import (
 //	1/3 ##Inf              "1/3" "##Inf"
 //	[a b] (a b) #{a b}     [a,b], in the order of the file
 //	{:k v, "s" v}          {"k":v,"s":v}
-//	{1 v, [1 2] v}         {"1":v,"[1,2]":v}: a key that is no string is its JSON text
+//	{1 v, [1 2] v}         {"1":v,"[1 2]":v}: any other key is its text, as it stands
 //	#:ns{:k v}             {"ns/k":v}
 //	#inst "…" #uuid "…"    "…"
 //	#tag v                 {"#tag":v}, but for tuples and map entries, which are their vector
@@ -165,13 +165,14 @@ func (e *edn) key(dst []byte, c byte, ns string, depth int) ([]byte, error) {
 		}
 		return appendString(dst, k), err
 	}
-	from := len(dst)
+	from, at := len(dst), e.i
 	dst, err := e.form(dst, depth+1)
 	if err != nil || dst[from] == '"' {
 		return dst, err
 	}
-	text := string(dst[from:])
-	return appendString(dst[:from], text), nil
+	// Not its JSON: quoted once more for each map that is a key of a map, it
+	// would double in size each time.
+	return appendString(dst[:from], string(e.b[at:e.i])), nil
 }
 
 // dispatch reads what begins with #, but for what is discarded.

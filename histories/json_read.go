@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -28,7 +29,7 @@ type record struct {
 	ext     []byte // JSON members without braces, sorted by name
 }
 
-// field is a set of the fields of an op.
+// field is a set of the fields of an op, in the order of ownFields.
 type field uint16
 
 const (
@@ -80,21 +81,28 @@ func (p *parser) parse(line []byte) error {
 	}
 	more := true
 	for i, more = skipBrace(line, i); more; {
-		nameEnd, from, err := skipName(line, i)
+		which, from := quickName(line[i:])
+		var name []byte // of a field that is not known at once
+		if which != 0 {
+			from = skipSpace(line, i+from)
+		} else {
+			nameEnd, at, err := skipName(line, i)
+			if err != nil {
+				return err
+			}
+			name, from = unquote(line[i:nameEnd]), at
+			which = known(name)
+		}
+		end, err := skipValue(line, from, 0)
+		if err == nil {
+			err = p.field(which, name, line[from:end])
+		} else if err != errCut {
+			err = &fieldError{which.name(name), err}
+		}
 		if err != nil {
 			return err
 		}
-		name := unquote(line[i:nameEnd])
-		if i, err = skipValue(line, from, 0); err != nil {
-			if err != errCut {
-				err = &fieldError{string(name), err}
-			}
-			return err
-		}
-		if err := p.field(name, line[from:i]); err != nil {
-			return err
-		}
-		if i, more, err = skipComma(line, i); err != nil {
+		if i, more, err = skipComma(line, end); err != nil {
 			return err
 		}
 	}
@@ -104,50 +112,109 @@ func (p *parser) parse(line []byte) error {
 	return p.sortExt()
 }
 
+// quickName recognises a member that begins as AppendJSON writes it, and
+// returns the index of its value. It returns 0 for any other.
+func quickName(b []byte) (which field, value int) {
+	if len(b) < len(`"lamport":0`) {
+		return 0, 0
+	}
+	switch b[1] {
+	case 'i':
+		if string(b[:8]) == `"index":` {
+			return hasIndex, 8
+		}
+	case 't':
+		switch string(b[:7]) {
+		case `"time":`:
+			return hasTime, 7
+		case `"type":`:
+			return hasType, 7
+		}
+	case 'p':
+		if string(b[:10]) == `"process":` {
+			return hasProcess, 10
+		}
+	case 'f':
+		if string(b[:4]) == `"f":` {
+			return hasF, 4
+		}
+	case 'v':
+		if string(b[:8]) == `"value":` {
+			return hasValue, 8
+		}
+	case 'k':
+		if string(b[:6]) == `"key":` {
+			return hasKey, 6
+		}
+	case 'n':
+		if string(b[:7]) == `"node":` {
+			return hasNode, 7
+		}
+	case 'l':
+		if string(b[:10]) == `"lamport":` {
+			return hasLamport, 10
+		}
+	}
+	return 0, 0
+}
+
+// known is the field of that name, or 0.
+func known(name []byte) field {
+	for i, own := range ownFields {
+		if string(name) == own {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// name is the name of a field, or other if it is none that is known.
+func (f field) name(other []byte) string {
+	if f == 0 {
+		return string(other)
+	}
+	return ownFields[bits.TrailingZeros16(uint16(f))]
+}
+
 // field takes one member of the record. raw is a JSON value.
-func (p *parser) field(name, raw []byte) error {
-	which, parse := p.known(name)
+func (p *parser) field(which field, name, raw []byte) error {
 	if which == 0 {
 		p.more = append(p.more, extMember{name, raw})
 		return nil
 	}
 	if p.seen&which != 0 {
-		return badField(string(name), "it appears twice")
+		return badField(which.name(nil), "it appears twice")
 	}
 	p.seen |= which
 	if string(raw) == "null" {
 		return nil
 	}
 	p.has |= which
-	return parse(p, raw)
-}
-
-func (p *parser) known(name []byte) (field, func(*parser, []byte) error) {
-	switch string(name) {
-	case "index":
-		return hasIndex, (*parser).parseIndex
-	case "time":
-		return hasTime, (*parser).parseTime
-	case "process":
-		return hasProcess, (*parser).parseProcess
-	case "type":
-		return hasType, (*parser).parseType
-	case "f":
-		return hasF, (*parser).parseF
-	case "value":
-		return hasValue, func(p *parser, raw []byte) error { p.value = raw; return nil }
-	case "key":
-		return hasKey, func(p *parser, raw []byte) error { p.key = raw; return nil }
-	case "node":
-		return hasNode, (*parser).parseNode
-	case "final":
-		return hasFinal, (*parser).parseFinal
-	case "error":
-		return hasError, (*parser).parseError
-	case "lamport":
-		return hasLamport, (*parser).parseLamport
+	switch which {
+	case hasIndex:
+		return p.parseIndex(raw)
+	case hasTime:
+		return p.parseTime(raw)
+	case hasProcess:
+		return p.parseProcess(raw)
+	case hasType:
+		return p.parseType(raw)
+	case hasF:
+		return parseString(&p.f, "f", raw)
+	case hasValue:
+		p.value = raw
+	case hasKey:
+		p.key = raw
+	case hasNode:
+		return parseString(&p.node, "node", raw)
+	case hasFinal:
+		return p.parseFinal(raw)
+	case hasError:
+		p.parseError(raw)
+	case hasLamport:
+		return p.parseLamport(raw)
 	}
-	return 0, nil
+	return nil
 }
 
 func (p *parser) parseIndex(raw []byte) (err error) {
@@ -208,23 +275,12 @@ func (p *parser) parseType(raw []byte) error {
 	return nil
 }
 
-func (p *parser) parseF(raw []byte) (err error) {
-	p.f, err = parseString("f", raw)
-	return err
-}
-
-func (p *parser) parseNode(raw []byte) (err error) {
-	p.node, err = parseString("node", raw)
-	return err
-}
-
 // parseError takes any value, since Jepsen's errors are keywords, vectors and
 // maps: what is not a string is kept as its JSON text.
-func (p *parser) parseError(raw []byte) error {
+func (p *parser) parseError(raw []byte) {
 	if p.err = raw; raw[0] == '"' {
 		p.err = unquote(raw)
 	}
-	return nil
 }
 
 func (p *parser) parseFinal(raw []byte) error {
@@ -294,11 +350,12 @@ func (b *Builder) addRecord(r *record) error {
 	})
 }
 
-func parseString(name string, raw []byte) ([]byte, error) {
+func parseString(to *[]byte, name string, raw []byte) error {
 	if raw[0] != '"' {
-		return nil, badField(name, "got %.40s, want a string", raw)
+		return badField(name, "got %.40s, want a string", raw)
 	}
-	return unquote(raw), nil
+	*to = unquote(raw)
+	return nil
 }
 
 var errNotInt = errors.New("want a whole number")

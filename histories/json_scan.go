@@ -116,20 +116,32 @@ func skipDigits(b []byte, i int) int {
 
 func skipString(b []byte, i int) (int, error) {
 	for i++; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '"':
+		c := b[i]
+		if !special[c] {
+			continue
+		}
+		if c == '"' {
 			return i + 1, nil
-		case c == '\\':
-			var err error
-			if i, err = skipEscape(b, i+1); err != nil {
-				return i, err
-			}
-		case c < 0x20:
+		}
+		if c != '\\' {
 			return i, wrong(b, i, "control characters to be escaped")
+		}
+		var err error
+		if i, err = skipEscape(b, i+1); err != nil {
+			return i, err
 		}
 	}
 	return i, errCut
 }
+
+// special are the bytes that do not stand for themselves in a string.
+var special = func() (t [256]bool) {
+	for c := range 0x20 {
+		t[c] = true
+	}
+	t['"'], t['\\'] = true, true
+	return t
+}()
 
 // skipEscape returns the index of the last byte of the escape sequence whose
 // backslash stands before b[i].

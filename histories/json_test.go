@@ -113,7 +113,7 @@ func TestReadKeepsBytes(t *testing.T) {
 func TestReadDefaults(t *testing.T) {
 	h := read(t, `{"process":"nemesis","type":"info","f":"kill","value":null}
 
- { "exception" : {"a":[1]}, "value" : 1, "f":null, "type":"invoke","process" : 12 , "key":null } `+"\r\n", ReadOptions{})
+ { "exception" : {"a":[1]}, "value" : 1, "f":	null, "time": 1, "type":"invoke","process" : 12 , "key":null } `+"\r\n", ReadOptions{})
 	want := []Op{
 		{Index: 0, Time: 0, Process: Named("nemesis"), Type: Info, F: "kill"},
 		{Index: 1, Time: 1, Process: 12, Type: Invoke, Value: raw("1"), Ext: map[string]json.RawMessage{"exception": raw(`{"a":[1]}`)}},

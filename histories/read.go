@@ -65,6 +65,9 @@ func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 	}
 	info.Format = formatOf(name, in)
 	rd := reader{b: Builder{Compact: o.Compact}, o: o, info: &info, last: -1}
+	if !info.Compressed {
+		rd.size = sizeOf(r)
+	}
 	var err error
 	switch {
 	case info.Format == "edn":
@@ -125,7 +128,25 @@ type reader struct {
 	o    ReadOptions
 	info *ReadInfo
 	last int64 // index of the record before
+	size int64 // of the file, 0 if it is not known
+	read int64 // bytes of it, about
 }
+
+// sizeOf is how much there is to read from r, or 0.
+func sizeOf(r io.Reader) int64 {
+	switch r := r.(type) {
+	case *os.File:
+		if info, err := r.Stat(); err == nil && info.Mode().IsRegular() {
+			return info.Size()
+		}
+	case interface{ Len() int }:
+		return int64(r.Len())
+	}
+	return 0
+}
+
+// sampleRows is how many ops are read before the number of all is guessed.
+const sampleRows = 1000
 
 // line takes a record in JSON.
 func (r *reader) line(_ int, line []byte) error {
@@ -148,6 +169,9 @@ func (r *reader) line(_ int, line []byte) error {
 		if err := p.splitTuple(); err != nil {
 			return err
 		}
+	}
+	if r.read += int64(len(line)) + 1; len(r.b.c.meta) == sampleRows {
+		r.b.c.grow(int(r.size * sampleRows / r.read))
 	}
 	return r.b.addRecord(&p.record)
 }

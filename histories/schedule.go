@@ -2,13 +2,14 @@ package histories
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
-	"time"
 )
 
 // Schedule says what is to be done in a run, and when: faults alone, or also
@@ -43,13 +44,21 @@ func ReadSchedule(path string) (Schedule, error) {
 		return Schedule{}, fmt.Errorf("read schedule: %w", err)
 	}
 	defer f.Close()
-	s := scheduleReader{p: parser{durations: true}}
-	cut, err := eachLine(f, path, s.line)
-	if err == nil && cut > 0 {
-		err = atLine(path, cut, errCut)
-	}
+	s, err := readSchedule(f, path)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("read schedule: %w", err)
+	}
+	return s, nil
+}
+
+func readSchedule(r io.Reader, file string) (Schedule, error) {
+	s := scheduleReader{p: parser{durations: true}}
+	cut, err := eachLine(r, file, s.line)
+	if err == nil && cut > 0 {
+		err = atLine(file, cut, errCut)
+	}
+	if err != nil {
+		return Schedule{}, err
 	}
 	return s.Schedule, nil
 }
@@ -126,36 +135,34 @@ func (s *scheduleReader) head(line []byte) error {
 	return nil
 }
 
-// WriteSchedule writes s to the file path, all of it or, if it fails, nothing,
-// in the short form that one would write by hand.
+// WriteSchedule writes s to the file path, all of it or, if it fails, nothing.
+// Lines are as short as one would write them by hand.
 func WriteSchedule(path string, s Schedule) error {
-	var b []byte
-	if s.Run != nil {
-		head, err := json.Marshal(scheduleHead{scheduleVersion, s.Run})
-		if err != nil {
-			return fmt.Errorf("write schedule %s: %w", path, err)
-		}
-		b = append(head, '\n')
-	}
-	for i, op := range s.Ops {
-		if op.Type == 0 {
-			op.Type = Invoke
-		}
-		err := schedulable(s.Ops[:i], op)
-		if err == nil {
-			err = recordable(op)
-		}
-		if err != nil {
-			return fmt.Errorf("write schedule %s: op %d: %w", path, i, err)
-		}
-		b = append(b, `{"time":"`...)
-		b = append(b, time.Duration(op.Time).String()...)
-		b = append(b, `","process":`...)
-		b = appendProcess(b, op.Process)
-		b = append(appendRest(b, op), "}\n"...)
+	b, err := s.encode()
+	if err != nil {
+		return fmt.Errorf("write schedule %s: %w", path, err)
 	}
 	return writeAtomically(path, func(f *os.File) error {
 		_, err := f.Write(b)
 		return err
 	})
+}
+
+func (s Schedule) encode() ([]byte, error) {
+	b, err := json.Marshal(scheduleHead{scheduleVersion, s.Run})
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, '\n')
+	for i, op := range s.Ops {
+		if op.Type == 0 {
+			op.Type = Invoke
+		}
+		if err := cmp.Or(schedulable(s.Ops[:i], op), recordable(op)); err != nil {
+			return nil, fmt.Errorf("op %d: %w", i, err)
+		}
+		b = fmt.Appendf(b, `{"time":"%s","process":`, op.Time)
+		b = append(appendRest(appendProcess(b, op.Process), op), "}\n"...)
+	}
+	return b, nil
 }

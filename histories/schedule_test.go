@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func readSchedule(t testing.TB, text string) (Schedule, error) {
+func readScheduleFile(t testing.TB, text string) (Schedule, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s.jsonl")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -25,7 +25,7 @@ func readSchedule(t testing.TB, text string) (Schedule, error) {
 }
 
 func TestReadSchedule(t *testing.T) {
-	got, err := readSchedule(t, `
+	got, err := readScheduleFile(t, `
 {"schedule":1,"run":{"version":1,"target":"raft","seed":7,"time_limit":30000000000}}
 {"time":"2s","process":"nemesis/partition","f":"inject","value":{"id":"p-1","kind":"partition"}}
 {"time":2000000001,"process":0,"type":"invoke","f":"write","value":1,"key":"k","node":"n1","final":true,"ctx":{"a":1}}
@@ -55,7 +55,7 @@ func TestReadSchedule(t *testing.T) {
 
 func TestReadScheduleWithoutRun(t *testing.T) {
 	for text, want := range map[string]int{"": 0, `{"schedule":1}`: 0, `{"time":0,"process":1,"f":"read"}`: 1} {
-		if s, err := readSchedule(t, text); err != nil || s.Run != nil || len(s.Ops) != want {
+		if s, err := readScheduleFile(t, text); err != nil || s.Run != nil || len(s.Ops) != want {
 			t.Errorf("%s: got %+v, %v", text, s, err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestWriteScheduleIsShort(t *testing.T) {
 	if err := WriteSchedule(path, s); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"time":"1.5s","process":"nemesis/kill","f":"inject","value":{"id":"k"}}` + "\n"
+	want := `{"schedule":1}` + "\n" + `{"time":"1.5s","process":"nemesis/kill","f":"inject","value":{"id":"k"}}` + "\n"
 	if got, err := os.ReadFile(path); err != nil || string(got) != want {
 		t.Errorf("got %s, %v; want %s", got, err, want)
 	}
@@ -89,7 +89,7 @@ func TestScheduleMalformed(t *testing.T) {
 		{`{"schedule":1}`, `field process: it is missing: want nemesis/<kind>, or the number of a client`},
 		{`{"time":"2s",`, `the record is cut off`},
 	} {
-		_, err := readSchedule(t, good+c.text)
+		_, err := readScheduleFile(t, good+c.text)
 		if want := "read schedule: s.jsonl:2: " + c.want; err == nil || err.Error() != want {
 			t.Errorf("%s\n got %v\nwant %s", c.text, err, want)
 		}
@@ -99,7 +99,7 @@ func TestScheduleMalformed(t *testing.T) {
 		{`{"schedule":1,"run":{"nodez":3}}`, `head of the schedule: json: unknown field "nodez"`},
 		{`{"schedule":1,"run":{"nodes":"3"}}`, `field run.nodes: got a string, want int`},
 	} {
-		_, err := readSchedule(t, c.text)
+		_, err := readScheduleFile(t, c.text)
 		if want := "read schedule: s.jsonl:1: " + c.want; err == nil || err.Error() != want {
 			t.Errorf("%s\n got %v\nwant %s", c.text, err, want)
 		}

@@ -1,0 +1,82 @@
+package histories
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"reflect"
+	"testing"
+)
+
+// Whatever is read can be written, and is the same when it is read again.
+
+func FuzzRead(f *testing.F) {
+	f.Add(AppendJSON(nil, full), false, false)
+	f.Add([]byte(`{"process":"nemesis","type":"info","f":"kill"}`+"\n"+`{"process":0,"type":"ok","value":[1, [2,3]],"time":7}`+"\n"+`{"index"`), true, true)
+	f.Add([]byte(`[{"process":0,"type":"invoke","value":"\ud83d\u0000","x":{}},`+"\n"+`{"process":0,"type":"ok","error":{"a":1.0}}]`), false, false)
+	f.Add([]byte("\n\x00\x00\n"), false, false)
+	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
+		h, _, err := Read(bytes.NewReader(data), "h.jsonl", ReadOptions{Independent: independent, Compact: compact})
+		if err != nil {
+			return
+		}
+		h.Calls()
+		h.Intervals()
+		again(t, h, "h.jsonl", compact, Write)
+	})
+}
+
+func FuzzEDN(f *testing.F) {
+	f.Add([]byte(`{:index 0, :time 5, :type :invoke, :process 3, :f :cas, :value [1 2N 1.5M 1/2 0x1f \a "s\n"]}`), true, false)
+	f.Add([]byte(`[#op{:type :info, :process :nemesis, :f nil :value #{:a} #_ x, :error {:b #c.D [1]}} ; x`+"\n"+`{:type :ok :process 1 :x/y #:n{:a 1 2 3}}`), false, true)
+	f.Add([]byte(`({:type :invoke :process 0 :f :txn :value [[:append :x 1e400] [:r "y" nil]]})`), false, false)
+	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
+		h, _, err := Read(bytes.NewReader(data), "h.edn", ReadOptions{Independent: independent, Compact: compact})
+		if err != nil {
+			return
+		}
+		again(t, h, "h.edn", compact, WriteEDN)
+		again(t, h, "h.jsonl", compact, Write)
+	})
+}
+
+func FuzzSchedule(f *testing.F) {
+	f.Add([]byte(`{"schedule":1,"run":{"version":1,"target":"raft","rate":1.5,"nemesis":["kill"],"started":"2026-01-01T00:00:00Z"}}
+{"time":"2s","process":"nemesis/kill","f":"inject","value":{"id":"k"}}
+{"time":3000000000,"process":7,"f":"write","key":"k","value":1,"type":"invoke","ctx":[1]}`))
+	f.Add([]byte(`{"time":"1h1m1.000000001s","process":0,"f":"read","schedule":2}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := readSchedule(bytes.NewReader(data), "s.jsonl")
+		if err != nil {
+			return
+		}
+		b, err := s.encode()
+		if err != nil {
+			t.Fatalf("%s\ncannot be written: %v", data, err)
+		}
+		got, err := readSchedule(bytes.NewReader(b), "s.jsonl")
+		if err != nil {
+			t.Fatalf("%s\nwritten as\n%s\n%v", data, b, err)
+		}
+		run, _ := json.Marshal(s.Run)
+		gotRun, _ := json.Marshal(got.Run)
+		if !reflect.DeepEqual(got.Ops, s.Ops) || !bytes.Equal(run, gotRun) {
+			t.Fatalf("%s\nwritten as\n%s", data, b)
+		}
+	})
+}
+
+// again wants h to be the same when it has been written and read again.
+func again(t *testing.T, h History, name string, compact bool, write func(w io.Writer, h History) error) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := write(&b, h); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	got, info, err := Read(&b, name, ReadOptions{Compact: compact})
+	if err != nil || info.Torn != 0 || info.Renumbered != 0 {
+		t.Fatalf("read again: %+v, %v\n%s", info, err, text)
+	}
+	wantEqual(t, got, h)
+}
