@@ -1,0 +1,69 @@
+// Package all lists the targets. The list is explicit: what there is does not
+// depend on what happens to be imported.
+package all
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/torture-harness/torture/targets"
+	"github.com/torture-harness/torture/targets/total"
+)
+
+// Targets are all targets, in the order of the catalogue.
+func Targets() []targets.Target {
+	return []targets.Target{
+		total.Target,
+	}
+}
+
+// Named returns the target of that name. The error says what there is, and
+// what may have been meant.
+func Named(name string) (targets.Target, error) {
+	var names []string
+	for _, t := range Targets() {
+		if t.Name == name {
+			return t, nil
+		}
+		names = append(names, t.Name)
+	}
+	meant := ""
+	if best := closest(name, names); best != "" {
+		meant = fmt.Sprintf(": did you mean %s?", best)
+	}
+	return targets.Target{}, fmt.Errorf("there is no target %q%s (there are %s)", name, meant, strings.Join(names, ", "))
+}
+
+// closest is the name that fewest edits make of s, if they are few enough to
+// be a slip: a third of its letters, and one at least.
+func closest(s string, names []string) string {
+	best := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(edits(s, a), edits(s, b)) })
+	if edits(s, best) > max(1, len(best)/3) && !strings.HasPrefix(best, s) || s == "" {
+		return ""
+	}
+	return best
+}
+
+// edits is the distance of Levenshtein: how many letters must be inserted,
+// deleted or changed to make b of a.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
