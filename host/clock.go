@@ -124,9 +124,14 @@ type reading struct {
 }
 
 func (c *clock) read() reading {
-	s, t := c.state.Load(), time.Now()
-	machine := c.epoch + int64(t.Sub(c.began))
-	r := reading{Now: s.now(machine), TrueWall: time.Duration(t.UnixNano()), Rate: s.rate, Leases: s.Leases}
+	t := time.Now()
+	return c.state.Load().read(c.epoch+int64(t.Sub(c.began)), time.Duration(t.UnixNano()))
+}
+
+// read makes the node's clocks of the machine's: its monotonic one and its time
+// of day, which somebody may have set since the process began.
+func (s *clockState) read(machine int64, wall time.Duration) reading {
+	r := reading{Now: s.now(machine), TrueWall: wall, Rate: s.rate, Leases: s.Leases}
 	r.Drifted = r.Now - time.Duration(machine)
 	r.Offset = r.Drifted
 	for _, l := range s.Leases {
@@ -148,14 +153,7 @@ func (c *clock) read() reading {
 func (c *clock) change(edit func([]lease) []lease) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, machine := c.state.Load(), c.machine()
-	s := &clockState{Since: machine, Local: int64(old.now(machine)), Leases: edit(slices.Clone(old.Leases))}
-	for i := range s.Leases {
-		if s.Leases[i].Since == 0 {
-			s.Leases[i].Since = machine
-		}
-	}
-	s.setRate()
+	s := c.state.Load().change(c.machine(), edit)
 	b, err := json.Marshal(s)
 	if err == nil {
 		err = writeFile(c.path, append(b, '\n'), c.fsync)
@@ -165,6 +163,17 @@ func (c *clock) change(edit func([]lease) []lease) error {
 	}
 	c.state.Store(s)
 	return nil
+}
+
+func (s *clockState) change(machine int64, edit func([]lease) []lease) *clockState {
+	next := &clockState{Since: machine, Local: int64(s.now(machine)), Leases: edit(slices.Clone(s.Leases))}
+	for i := range next.Leases {
+		if next.Leases[i].Since == 0 {
+			next.Leases[i].Since = machine
+		}
+	}
+	next.setRate()
+	return next
 }
 
 // duration is a time.Duration that JSON has as "1.5s".

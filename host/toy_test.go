@@ -22,6 +22,7 @@ type toy struct {
 	n       int
 	waiting map[int]waiting
 	pending map[int]node.Request
+	gate    chan struct{}
 }
 
 type waiting struct {
@@ -44,6 +45,11 @@ func (mine) AppendBinary(b []byte) ([]byte, error) { return b, nil }
 func (*mine) UnmarshalBinary([]byte) error         { panic("decoder went off") }
 
 func newToy() node.Node { return &toy{waiting: map[int]waiting{}, pending: map[int]node.Request{}} }
+
+// seenMax is how many counts a toy remembers.
+const seenMax = 50
+
+func seen(n int) string { return fmt.Sprintf("seen/%08d", n) }
 
 func (t *toy) Start(env *node.Env) {
 	env.Read("n", &t.n)
@@ -72,17 +78,16 @@ func (t *toy) Request(env *node.Env, r node.Request) {
 		}
 		t.pending[int(r.ID)] = r
 		env.After(time.Duration(ms)*time.Millisecond, fmt.Sprint(r.ID))
-	case "write", "sync": // counts, and remembers each count under a key of its own
+	case "write", "sync": // counts, and remembers the last counts under keys of their own
 		t.n++
-		env.Write("n", t.n)
-		env.Write(fmt.Sprintf("seen/%08d", t.n), t.n)
+		env.Batch(node.Put("n", t.n), node.Put(seen(t.n), t.n), node.Del(seen(t.n-seenMax)))
 		if r.F == "sync" {
 			env.Sync()
 		}
 		env.Record("wrote", t.n)
 		env.Reply(r, t.n)
 	case "read":
-		env.Reply(r, t.n)
+		env.Reply(r, t.n, node.Ext{Name: "key", Value: env.Keys("seen/")})
 	case "replicate": // answered when a majority has synced it
 		t.n++
 		env.Write("n", t.n)
@@ -105,8 +110,8 @@ func (t *toy) Request(env *node.Env, r node.Request) {
 			env.Send(what.To, bomb{})
 		}
 		env.Reply(r, nil)
-	case "block":
-		time.Sleep(300 * time.Millisecond)
+	case "block": // until the test lets it go
+		<-t.gate
 		env.Reply(r, nil)
 	default:
 		env.Fail(r, "unknown")
