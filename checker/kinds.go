@@ -19,6 +19,10 @@ var kindsOf = map[string][]string{
 		"lost-acknowledged-write", "divergence", "replica-wrote", "applied-unknown", "replica-gap", "replica-reorder",
 		"version-conflict", "version-order", "stale-read", "non-monotonic-read", "no-truncate", "no-convergence",
 	},
+	"raft": {
+		"state-machine-safety", "committed-truncated", "leader-completeness", "log-matching", "durability-lost",
+		"two-leaders-in-term", "double-vote", "commit-regressed", "no-progress",
+	},
 	"stats":  {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "few-operations"},
 	"panics": {"node-panic", "unplanned-crash"},
 	"logs":   {"log-pattern"},

@@ -23,6 +23,7 @@ var registry = map[string]maker{
 	"linearizable":       {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
 	"broadcast":          make1("order volatile acks", Broadcast),
 	"primary-replica":    make1("reads may-lose", PrimaryReplica),
+	"raft":               make1("recovery", Raft),
 	"versioned-register": {nil, func(options) (Checker, error) { return Versioned(), nil }},
 	"stats":              make1("faults min-ops exempt", Stats),
 	"panics":             {nil, func(options) (Checker, error) { return Panics(), nil }},
