@@ -18,6 +18,9 @@ type Time int64
 // Add returns the time d later.
 func (t Time) Add(d time.Duration) Time { return t + Time(d) }
 
+// Duration is the time since the run began.
+func (t Time) Duration() time.Duration { return time.Duration(t) }
+
 // String renders t as a duration, e.g. 1.5s.
 func (t Time) String() string { return time.Duration(t).String() }
 

@@ -29,8 +29,12 @@ func Swarm(m histories.Manifest, keep ...string) histories.Manifest {
 		m.Nemesis = []string{all[r.IntN(len(all))]}
 	}
 	if m.Interval == 0 {
-		// Half a second to four, each factor of two as likely.
-		m.Interval = time.Duration(math.Exp2(3*r.Float64()-1) * float64(time.Second))
+		// Half a second to two, either half of it as likely.
+		m.Interval = time.Duration(math.Exp2(2*r.Float64()-1) * float64(time.Second))
+	}
+	if m.TimeLimit == 0 {
+		// Kinds wait for one another; each needs its share of the run.
+		m.TimeLimit = 20*time.Second + time.Duration(len(m.Nemesis))*3*time.Second
 	}
 	return m
 }

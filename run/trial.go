@@ -117,7 +117,7 @@ func (tr *Trial) complete() histories.Manifest {
 	defaults(&m.Nodes, t.Nodes)
 	defaults(&m.Clients, 2*m.Nodes)
 	defaults(&m.Rate, 100)
-	defaults(&m.TimeLimit, time.Minute)
+	defaults(&m.TimeLimit, 30*time.Second)
 	defaults(&m.Interval, 5*time.Second)
 	defaults(&m.Recovery, 10*time.Second)
 	timeout := time.Second
