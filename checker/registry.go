@@ -20,13 +20,17 @@ type maker struct {
 }
 
 var registry = map[string]maker{
-	"linearizable":       {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
-	"broadcast":          make1("order volatile acks", Broadcast),
-	"primary-replica":    make1("reads may-lose", PrimaryReplica),
-	"raft":               make1("recovery", Raft),
-	"versioned-register": {nil, func(options) (Checker, error) { return Versioned(), nil }},
-	"stats":              make1("faults min-ops exempt", Stats),
-	"panics":             {nil, func(options) (Checker, error) { return Panics(), nil }},
+	"linearizable":         {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
+	"broadcast":            make1("order volatile acks", Broadcast),
+	"primary-replica":      make1("reads may-lose", PrimaryReplica),
+	"raft":                 make1("recovery", Raft),
+	"set":                  {nil, func(options) (Checker, error) { return Set(), nil }},
+	"set-full":             make1("linearizable", SetFull),
+	"append":               {nil, func(options) (Checker, error) { return Appends(), nil }},
+	"unhandled-exceptions": {nil, func(options) (Checker, error) { return Exceptions(), nil }},
+	"versioned-register":   {nil, func(options) (Checker, error) { return Versioned(), nil }},
+	"stats":                make1("faults min-ops exempt", Stats),
+	"panics":               {nil, func(options) (Checker, error) { return Panics(), nil }},
 }
 
 // make1 is the maker of a checker whose options are a struct of the same

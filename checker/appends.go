@@ -1,0 +1,242 @@
+package checker
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// Appends checks lists to which transactions append unique elements, one list
+// at a time: txn [["append", key, element], ["r", key, list], …], as Jepsen's
+// list-append has it. What it finds are anomalies of Adya's (G1a), of Elle's
+// (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental
+// Observations", VLDB 14(3), 2020), and
+//
+//	lost-append  an element whose append succeeded is in no final read of the
+//	             list that began later
+//	G-single-item-realtime, -process
+//	             a read does not show an element whose append had succeeded when
+//	             the reader began: the reader comes before the one that appends
+//	             the next element, that before the writer, and that ended before
+//	             the reader began
+//
+// It promises strict serializability, and does not look for cycles through
+// several lists.
+func Appends() Checker {
+	return Func(func(_ context.Context, h histories.History) Result {
+		a := appends{findings: find("append"), h: h, lists: map[string]*appendList{}}
+		if err := a.read(); err != nil {
+			return unknown("append", err)
+		}
+		reads := 0
+		for _, key := range sortedKeys(a.lists) {
+			reads += len(a.lists[key].reads)
+			a.judge(key, a.lists[key])
+		}
+		a.stats["lists"], a.stats["reads"] = len(a.lists), reads
+		r := a.result("")
+		if r.Verdict == Valid && reads == 0 {
+			r.Verdict, r.Why = Vacuous, "no list was read"
+		}
+		return r
+	})
+}
+
+type appends struct {
+	*findings
+	h     histories.History
+	lists map[string]*appendList
+}
+
+type appendList struct {
+	ids     dictionary
+	writers map[int32]listWriter
+	acked   []int32 // elements, in the order of their appends' completions
+	reads   []listRead
+}
+
+type listWriter struct {
+	begin, end int
+	outcome    histories.Type
+	process    histories.Process
+}
+
+type listRead struct {
+	begin, end int
+	process    histories.Process
+	final      bool
+	ids        []int32
+	own        bool // the transaction appended to the list before
+}
+
+func (a *appends) list(key []byte) *appendList {
+	l := a.lists[string(key)]
+	if l == nil {
+		l = &appendList{writers: map[int32]listWriter{}}
+		a.lists[string(key)] = l
+	}
+	return l
+}
+
+func (a *appends) read() (err error) {
+	eachCall(a.h, func(begin, end int, outcome histories.Type) {
+		if err == nil {
+			err = a.txn(begin, end, outcome)
+		}
+	})
+	for _, l := range a.lists {
+		slices.SortFunc(l.acked, func(x, y int32) int { return cmp.Compare(l.writers[x].end, l.writers[y].end) })
+	}
+	return err
+}
+
+// txn takes the appends of an invocation and the reads of a success.
+func (a *appends) txn(begin, end int, outcome histories.Type) (err error) {
+	h := a.h
+	if f := h.F(begin); f != "txn" {
+		return fmt.Errorf("op %d: f %q: lists have txn", begin, f)
+	}
+	wrong := func(i int) error {
+		return fmt.Errorf("op %d (txn): value %.80s: want a list of [\"append\" or \"r\", key, value]", i, h.Value(i))
+	}
+	mops := func(i int, yield func(kind, key, value []byte) error) {
+		array := elements(h.Value(i), func(mop []byte) {
+			var part [3][]byte
+			n := 0
+			ok := elements(mop, func(e []byte) {
+				if n < 3 {
+					part[n] = e
+				}
+				n++
+			})
+			switch {
+			case err != nil:
+			case !ok || n != 3 || string(part[0]) != `"append"` && string(part[0]) != `"r"`:
+				err = wrong(i)
+			default:
+				err = yield(bytes.Trim(part[0], `"`), part[1], part[2])
+			}
+		})
+		if !array && err == nil {
+			err = wrong(i)
+		}
+	}
+	mops(begin, func(kind, key, value []byte) error {
+		l := a.list(key)
+		if string(kind) != "append" {
+			return nil
+		}
+		id := l.ids.of(value)
+		if first, twice := l.writers[id]; twice {
+			return fmt.Errorf("op %d appends %s to %s again, after op %d: elements must be unique", begin, value, key, first.begin)
+		}
+		l.writers[id] = listWriter{begin, end, outcome, h.Process(begin)}
+		if outcome == histories.OK {
+			l.acked = append(l.acked, id)
+		}
+		return nil
+	})
+	if err != nil || outcome != histories.OK {
+		return err
+	}
+	own := map[string]bool{}
+	mops(end, func(kind, key, value []byte) error {
+		if string(kind) == "append" {
+			own[string(key)] = true
+			return nil
+		}
+		l := a.list(key)
+		r := listRead{begin: begin, end: end, process: h.Process(begin), final: h.Final(begin), own: own[string(key)]}
+		if !null(value) && !elements(value, func(e []byte) { r.ids = append(r.ids, l.ids.of(e)) }) {
+			return wrong(end)
+		}
+		l.reads = append(l.reads, r)
+		return nil
+	})
+	return err
+}
+
+func (a *appends) judge(key string, l *appendList) {
+	name := keyName(key)
+	if len(l.reads) == 0 {
+		return
+	}
+	longest := slices.MaxFunc(l.reads, func(x, y listRead) int { return cmp.Compare(len(x.ids), len(y.ids)) })
+	var seen marks
+	var told marks
+	told.empty(len(l.ids.texts))
+	for _, r := range l.reads {
+		seen.empty(len(l.ids.texts))
+		for _, id := range r.ids {
+			if seen.has(id) {
+				a.add(Anomaly{Kind: "duplicate-elements", Key: name, Ops: []int{r.end}, Why: fmt.Sprintf("op %d read %s twice in list %s", r.end, l.ids.texts[id], name)})
+			}
+			seen.set(id)
+			w, known := l.writers[id]
+			switch {
+			case told.has(id):
+			case !known:
+				told.set(id)
+				a.add(Anomaly{Kind: "garbage-read", Key: name, Ops: []int{r.end}, Why: fmt.Sprintf("op %d read %s in list %s, to which nobody appended it", r.end, l.ids.texts[id], name)})
+			case w.outcome == histories.Fail:
+				told.set(id)
+				a.add(Anomaly{Kind: "G1a", Key: name, Ops: []int{w.end, r.end}, Why: fmt.Sprintf("op %d read %s in list %s, whose append had failed in op %d", r.end, l.ids.texts[id], name, w.end)})
+			}
+		}
+		if i := diverge(r.ids, longest.ids); i < len(r.ids) {
+			a.add(Anomaly{Kind: "incompatible-order", Key: name, Ops: []int{r.end, longest.end}, Why: fmt.Sprintf("list %s had %s at place %d in op %d, and %s in op %d",
+				name, l.ids.texts[r.ids[i]], i+1, r.end, l.ids.texts[longest.ids[i]], longest.end)})
+			continue
+		}
+		a.missed(name, l, r, &seen)
+	}
+	a.lost(name, l)
+}
+
+// missed: a read shows every element whose append had succeeded before it. One
+// case for each read, that of the earliest append.
+func (a *appends) missed(name string, l *appendList, r listRead, seen *marks) {
+	for _, id := range l.acked {
+		w := l.writers[id]
+		if w.end >= r.begin {
+			return
+		}
+		if seen.has(id) {
+			continue
+		}
+		kind := "G-single-item-realtime"
+		if w.process == r.process {
+			kind = "G-single-item-process"
+		}
+		a.add(Anomaly{Kind: kind, Key: name, Ops: []int{w.end, r.end}, Why: fmt.Sprintf("op %d read list %s without %s, which op %d had appended before that began", r.end, name, l.ids.texts[id], w.end)})
+		return
+	}
+}
+
+func (a *appends) lost(name string, l *appendList) {
+	var finals []listRead
+	for _, r := range l.reads {
+		if r.final && !r.own {
+			finals = append(finals, r)
+		}
+	}
+	shown := map[int32]bool{}
+	for _, r := range finals {
+		for _, id := range r.ids {
+			shown[id] = true
+		}
+	}
+	for _, id := range l.acked {
+		w := l.writers[id]
+		for _, r := range finals {
+			if w.end < r.begin && !shown[id] {
+				a.add(Anomaly{Kind: "lost-append", Key: name, Ops: []int{w.end, r.end}, Why: fmt.Sprintf("op %d appended %s to list %s, and no final read shows it; op %d is one that began later", w.end, l.ids.texts[id], name, r.end)})
+				break
+			}
+		}
+	}
+}
