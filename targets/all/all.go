@@ -9,25 +9,34 @@ import (
 	"strings"
 
 	"github.com/torture-harness/torture/targets"
+	"github.com/torture-harness/torture/targets/primary"
+	"github.com/torture-harness/torture/targets/raft"
 	"github.com/torture-harness/torture/targets/total"
 )
 
 // Targets are all targets, in the order of the catalogue.
 func Targets() []targets.Target {
 	return []targets.Target{
+		primary.Target,
+		raft.Target,
 		total.Target,
 	}
+}
+
+// Names are the targets' names, in the same order.
+func Names() (names []string) {
+	for _, t := range Targets() {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // Named returns the target of that name. The error says what there is, and
 // what may have been meant.
 func Named(name string) (targets.Target, error) {
-	var names []string
-	for _, t := range Targets() {
-		if t.Name == name {
-			return t, nil
-		}
-		names = append(names, t.Name)
+	names := Names()
+	if i := slices.Index(names, name); i >= 0 {
+		return Targets()[i], nil
 	}
 	meant := ""
 	if best := closest(name, names); best != "" {
