@@ -1,0 +1,212 @@
+package primary
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/torture-harness/torture/checker"
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/targets"
+)
+
+// Target declares primary–replica replication without failover.
+var Target = targets.Target{
+	Name:   "primary",
+	Doc:    "Primary–replica replication: one node orders all writes and ships its log to the others, afterwards unless asked otherwise.",
+	Source: "Stonebraker: Concurrency Control and Consistency of Multiple Copies of Data in Distributed INGRES, IEEE TSE SE-5(3), 1979",
+	Nodes:  5,
+
+	New:      New,
+	Messages: Messages,
+	Flags: []targets.Flag{
+		{Name: "reads", Doc: "who serves reads: the replicas, which may be behind, or the primary alone", Values: []string{"replica", "primary"}},
+		{Name: "sync", Doc: "how many replicas must hold a write before it is acknowledged: none, one, or what makes a majority with the primary", Values: []string{"none", "one", "quorum"}},
+	},
+	Route:   route,
+	Faults:  faults,
+	Primary: "primary",
+
+	Workloads: []targets.Workload{
+		registers("register", "reads and writes of a few registers", gen.Register),
+		registers("cas", "reads, writes and compare-and-set of a few registers", gen.CAS),
+		{
+			Name:  "set",
+			Doc:   "numbers added to one set, and now and then a read of all of it",
+			Ops:   func(targets.Params) gen.Generator { return gen.Sets(0.05) },
+			Final: func(p targets.Params) gen.Generator { return gen.Seq(reads(p, nil), logs(p)) },
+			Checker: func(p targets.Params) checker.Checker {
+				set := checker.SetFull(checker.SetFullOptions{Linearizable: atPrimary(p)})
+				return checker.All("set", replication(p), beforeLogs(set))
+			},
+		},
+		{
+			Name:  "append",
+			Doc:   "transactions that append to lists and read them, at the primary",
+			Ops:   func(targets.Params) gen.Generator { return gen.Appends(gen.Exponential(10, 3), 128) },
+			Final: logs,
+			Checker: func(p targets.Params) checker.Checker {
+				return checker.All("append", replication(p), beforeLogs(checker.Appends()))
+			},
+		},
+	},
+
+	Promises: slices.Concat(
+		promises("register", "linearizable per key"),
+		promises("cas", "linearizable per key"),
+		promises("set", "no element lost that was acknowledged, and no read that misses one"),
+		promises("append", "no transaction lost that was acknowledged"),
+	),
+
+	Permits: []targets.Permit{{
+		Anomaly: "stale-reads",
+		Doc:     "A replica serves what it has, which may be behind what the primary has acknowledged.",
+		When:    map[string]string{"reads": "replica"},
+	}},
+
+	Bugs: []targets.Bug{{
+		Name:      "ack-before-sync",
+		Doc:       "The primary acknowledges a write that is not yet durable, and a loss of power takes it back.",
+		Workload:  "register",
+		Under:     []nemesis.Kind{nemesis.Power},
+		Anomalies: []string{"lost-acknowledged-write"},
+		Within:    50,
+	}, {
+		Name:      "replica-reorders",
+		Doc:       "A replica applies entries in the order in which they arrive.",
+		Workload:  "register",
+		Under:     []nemesis.Kind{nemesis.Reorder, nemesis.Loss},
+		Anomalies: []string{"replica-reorder"},
+		Within:    10,
+	}, {
+		Name:      "replica-skips-gap",
+		Doc:       "A replica that was down or cut off takes what it is sent first for what comes next, and never has what came between.",
+		Workload:  "register",
+		Under:     []nemesis.Kind{nemesis.Kill, nemesis.Partition},
+		Anomalies: []string{"replica-gap"},
+		Within:    20,
+	}, {
+		Name:      "replica-accepts-writes",
+		Doc:       "A replica takes a client's write for its own log instead of refusing it.",
+		Workload:  "register",
+		Anomalies: []string{"replica-wrote"},
+		Within:    5,
+	}},
+}
+
+// faults are those that the pattern bears, all that it is offered: nobody
+// leaves the group.
+var faults = []nemesis.Kind{
+	nemesis.Partition, nemesis.Kill, nemesis.Stop, nemesis.Power, nemesis.Pause, nemesis.Clock, nemesis.Loss,
+	nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth, nemesis.Client,
+}
+
+// promises are those of a workload, for either way to read.
+func promises(workload, atPrimary string) (all []targets.Promise) {
+	const atReplica = "every replica serves a prefix of the primary's log, never goes back, and has all of it in the end; no acknowledged write is lost"
+	for _, reads := range []string{"primary", "replica"} {
+		guarantee := map[string]string{"primary": atPrimary, "replica": atReplica}[reads]
+		all = append(all, targets.Promise{
+			Workload: workload, Guarantee: guarantee, When: map[string]string{"reads": reads}, Under: faults,
+		})
+	}
+	return all
+}
+
+// keys is how many registers there are.
+const keys = 5
+
+func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator) targets.Workload {
+	return targets.Workload{
+		Name: name,
+		Doc:  doc,
+		Ops:  func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), 0) },
+		Final: func(p targets.Params) gen.Generator {
+			var all []gen.Generator
+			for k := range keys {
+				all = append(all, reads(p, json.RawMessage(fmt.Sprintf(`"k%d"`, k))))
+			}
+			return gen.Seq(append(all, logs(p))...)
+		},
+		Checker: func(p targets.Params) checker.Checker {
+			if !atPrimary(p) {
+				return replication(p)
+			}
+			model := checker.Register(checker.RegisterOptions{Mismatch: true})
+			return checker.All(name, replication(p), beforeLogs(checker.Linearizable(model, checker.LinearizableOptions{})))
+		},
+	}
+}
+
+func replication(p targets.Params) checker.Checker {
+	return checker.PrimaryReplica(checker.PrimaryReplicaOptions{Reads: p.Options.Flag("reads")})
+}
+
+// atPrimary tells whether the primary alone serves reads.
+func atPrimary(p targets.Params) bool { return p.Options.Flag("reads") == "primary" }
+
+// beforeLogs has c judge what clients did before they asked nodes for their
+// logs, which no object has an operation for.
+func beforeLogs(c checker.Checker) checker.Checker {
+	return checker.Func(func(ctx context.Context, h histories.History) checker.Result {
+		var before histories.Builder
+		for i := range h.Len() {
+			if h.F(i) == "final" {
+				break
+			}
+			if err := before.Add(h.At(i)); err != nil {
+				return checker.Result{Why: err.Error()} // h would not be a history either
+			}
+		}
+		return c.Check(ctx, before.History())
+	})
+}
+
+// reads are final reads of a key, of every node that serves them.
+func reads(p targets.Params, key json.RawMessage) gen.Generator {
+	nodes := p.Nodes
+	if atPrimary(p) {
+		nodes = nodes[:1]
+	}
+	return targets.AtEach(nodes, gen.Op{F: "read", Key: key})
+}
+
+// logs has every node record its log.
+func logs(p targets.Params) gen.Generator { return targets.AtEach(p.Nodes, gen.Op{F: "final"}) }
+
+// route sends writes to the primary, but one in eight to any node: a replica
+// must refuse it. Reads go where they are served.
+func route(p targets.Params) gen.Route {
+	return func(op gen.Op, nodes []string) string {
+		replicas := nodes[1:]
+		n := lastNumber(op.Value)
+		switch {
+		case op.F == "read" && !atPrimary(p) && len(replicas) > 0:
+			return replicas[int(op.Process)%len(replicas)]
+		case op.F != "read" && n%8 == 0:
+			return nodes[n/8%len(nodes)]
+		}
+		return nodes[0]
+	}
+}
+
+// lastNumber is the last number in a value, without its sign; 1 if there is
+// none.
+func lastNumber(value json.RawMessage) int {
+	digit := func(i int) bool { return i >= 0 && value[i] >= '0' && value[i] <= '9' }
+	end := len(value)
+	for end > 0 && !digit(end-1) {
+		end--
+	}
+	if end == 0 {
+		return 1
+	}
+	n, unit := 0, 1
+	for i := end - 1; digit(i) && unit < 1e9; i-- {
+		n, unit = n+unit*int(value[i]-'0'), unit*10
+	}
+	return n
+}
