@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,7 @@ func TestWriteFileReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, asked, err := ReadFile(plain, ReadOptions{})
-		if err != nil || asked != info {
+		if err != nil || !reflect.DeepEqual(asked, info) {
 			t.Fatalf("%s without its suffix: %+v, %v", name, asked, err)
 		}
 		wantEqual(t, again, want)
@@ -132,6 +133,37 @@ func TestReadArray(t *testing.T) {
 	} {
 		if _, _, err := Read(strings.NewReader(c.text), "h.json", ReadOptions{}); err == nil || err.Error() != c.want {
 			t.Errorf("%q: got %v, want %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestReadHead(t *testing.T) {
+	const head, op = `{"example":"e-1","valid":false}`, `{"process":0,"type":"invoke"}`
+	h, info, err := Read(strings.NewReader(head+"\n"+op+"\n"), "h.jsonl", ReadOptions{})
+	if err != nil || h.Len() != 1 || string(info.Head) != head {
+		t.Errorf("got %d ops, %+v, %v", h.Len(), info, err)
+	}
+	if _, _, err := Read(strings.NewReader(op+"\n"+head), "h.jsonl", ReadOptions{}); err == nil {
+		t.Error("a head after an op was read")
+	}
+	h, info, err = Read(strings.NewReader(`{"process":0,"type":"invoke","example":1}`), "h.jsonl", ReadOptions{})
+	if err != nil || h.Len() != 1 || info.Head != nil {
+		t.Errorf("an op with a field of that name: got %d ops, %+v, %v", h.Len(), info, err)
+	}
+}
+
+// Every golden history can be read.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("golden/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if file == "golden/README.md" {
+			continue
+		}
+		if h, info, err := ReadFile(file, ReadOptions{Compact: true}); err != nil || info.Torn != 0 {
+			t.Errorf("%s: %d ops, %d torn, %v", file, h.Len(), info.Torn, err)
 		}
 	}
 }

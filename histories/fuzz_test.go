@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 )
@@ -11,6 +13,17 @@ import (
 // Whatever is read can be written, and is the same when it is read again.
 
 func FuzzRead(f *testing.F) {
+	golden, err := filepath.Glob("golden/*.jsonl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range golden {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, false, true)
+	}
 	f.Add(AppendJSON(nil, full), false, false)
 	f.Add([]byte(`{"process":"nemesis","type":"info","f":"kill"}`+"\n"+`{"process":0,"type":"ok","value":[1, [2,3]],"time":7}`+"\n"+`{"index"`), true, true)
 	f.Add([]byte(`[{"process":0,"type":"invoke","value":"\ud83d\u0000","x":{}},`+"\n"+`{"process":0,"type":"ok","error":{"a":1.0}}]`), false, false)

@@ -3,6 +3,7 @@ package histories
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,10 @@ type ReadInfo struct {
 	Compressed bool   // with zstd
 	Torn       int    // records cut off at the file's end, and left out: 0 or 1
 	Renumbered int    // ops whose index in the file is not their position
+	// Head is the first line of a file of JSON Lines if it is about the
+	// history and not an op: it has a field "example", and neither a process
+	// nor a type. It is how golden histories say what is expected of them.
+	Head json.RawMessage
 }
 
 // ReadFile reads the history in the file path; see Read.
@@ -123,13 +128,14 @@ func first(in *bufio.Reader) byte {
 
 // reader turns records into a history.
 type reader struct {
-	b    Builder
-	p    parser
-	o    ReadOptions
-	info *ReadInfo
-	last int64 // index of the record before
-	size int64 // of the file, 0 if it is not known
-	read int64 // bytes of it, about
+	b     Builder
+	p     parser
+	o     ReadOptions
+	info  *ReadInfo
+	begun bool  // there was a record before
+	last  int64 // index of the record before
+	size  int64 // of the file, 0 if it is not known
+	read  int64 // bytes of it, about
 }
 
 // sizeOf is how much there is to read from r, or 0.
@@ -154,6 +160,11 @@ func (r *reader) line(_ int, line []byte) error {
 	if err := p.parse(line); err != nil {
 		return err
 	}
+	if !r.begun && p.has&(hasProcess|hasType) == 0 && member(p.ext, "example") != nil {
+		r.begun, r.info.Head = true, bytes.Clone(line)
+		return nil
+	}
+	r.begun = true
 	if err := p.require(); err != nil {
 		return err
 	}
