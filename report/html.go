@@ -1,0 +1,224 @@
+package report
+
+import (
+	"bufio"
+	"embed"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
+)
+
+//go:embed page.html page.css page.js
+var assets embed.FS
+
+var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
+	"seconds": seconds, "number": number, "plural": plural,
+}).ParseFS(assets, "page.html"))
+
+const (
+	paletteSize  = 13  // colours of faults in page.css
+	anomalyOps   = 40  // ops of one anomaly in the page
+	anomaliesMax = 200 // in the page
+	pageValue    = 600 // bytes of a value in the page
+)
+
+// HTML writes the run as one page. It loads nothing and works from disk, also
+// for long histories: of many calls it draws a part, and says so.
+func HTML(w io.Writer, in Input) error {
+	b := bufio.NewWriter(w)
+	if err := page.Execute(b, newView(in)); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// view is what page.html shows.
+type view struct {
+	Title, Verdict string
+	Input          Input
+	Facts          [][2]string
+	Why            []string
+	Kinds          []string
+	Anomalies      []anomalyView
+	More           int // anomalies not shown
+	Faults         []fault
+	FaultKinds     []legend
+	Counts         []counts
+	Reasons        []reason
+	Latency, Rate  template.HTML
+	Ops            int // events in the history
+	Calls, Drawn   int
+	Timeline       template.JS
+	Logs           []nodeLog
+	Files          []string
+	Stats          string
+	CSS            template.CSS
+	JS             template.JS
+	Parts          []checker.Result
+}
+
+type legend struct {
+	Kind            string
+	Colour          int
+	Count, Verified int
+}
+
+type anomalyView struct {
+	Kind, Key, Why, File string
+	Ops                  []opView
+	More                 int
+}
+
+type opView struct {
+	Index               int
+	Missing             bool
+	Time                string
+	Process, Node, Type string
+	F, Key, Value       string
+	Error               string
+	Final               bool
+}
+
+func newView(in Input) view {
+	h := in.History
+	cs := calls(h)
+	fs := faults(h)
+	v := view{
+		Title: plain(clip(in.title(), 200)), Verdict: in.Result.Verdict.String(), Input: in, Facts: in.facts(),
+		Kinds: kindCounts(in.Result), Faults: fs, Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
+		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
+		Ops: h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts,
+		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
+	}
+	if in.Result.Why != "" {
+		v.Why = strings.Split(in.Result.Why, "; ")
+	}
+	shown := in.Result.Anomalies[:min(len(in.Result.Anomalies), anomaliesMax)]
+	v.More = total(in.Result) - len(shown)
+	for _, a := range shown {
+		v.Anomalies = append(v.Anomalies, newAnomaly(h, a))
+	}
+	kinds, count, verified := faultCounts(fs)
+	for _, k := range kinds {
+		i := slices.IndexFunc(fs, func(f fault) bool { return f.Kind == k })
+		v.FaultKinds = append(v.FaultKinds, legend{k, fs[i].Colour % paletteSize, count[k], verified[k]})
+	}
+	drawn := sample(h, cs, shown)
+	v.Drawn = len(drawn)
+	v.Timeline = template.JS(histories.Encode(draw(h, drawn, fs, in.Manifest.Clients)))
+	for name := range in.Result.Files {
+		v.Files = append(v.Files, name)
+	}
+	slices.Sort(v.Files)
+	if len(in.Result.Stats) > 0 {
+		if b, err := json.MarshalIndent(in.Result.Stats, "", "  "); err == nil { // else there is nothing to show
+			v.Stats = string(b)
+		}
+	}
+	return v
+}
+
+func newAnomaly(h histories.History, a checker.Anomaly) anomalyView {
+	v := anomalyView{Kind: plain(a.Kind), Key: plain(clip(a.Key, 200)), Why: plain(clip(a.Why, 4000)), File: a.File}
+	for i, index := range a.Ops {
+		if i == anomalyOps {
+			v.More = len(a.Ops) - i
+			break
+		}
+		if index < 0 || index >= h.Len() {
+			v.Ops = append(v.Ops, opView{Index: index, Missing: true})
+			continue
+		}
+		op := h.At(index)
+		v.Ops = append(v.Ops, opView{
+			Index: index, Time: seconds(op.Time), Process: plain(clip(op.Process.String(), 60)), Node: plain(clip(op.Node, 60)),
+			Type: op.Type.String(), F: plain(clip(op.F, 60)), Key: value(op.Key, pageValue), Value: value(op.Value, pageValue),
+			Error: plain(clip(op.Error, pageValue)), Final: op.Final,
+		})
+	}
+	return v
+}
+
+// asset is an embedded file.
+func asset(name string) []byte {
+	b, err := assets.ReadFile(name)
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return b
+}
+
+// nodeLog is the end of what a node printed.
+type nodeLog struct {
+	Node, Text string
+	Cut        bool // there was more
+}
+
+const (
+	logLines = 200
+	logBytes = 64 << 10
+)
+
+// readLogs reads the ends of the nodes' logs in a run's directory. Nodes
+// without a log have none; a log that cannot be read says why.
+func readLogs(dir string) []nodeLog {
+	if dir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "nodes"))
+	if err != nil {
+		return nil // no nodes, no logs
+	}
+	var logs []nodeLog
+	for _, e := range entries {
+		text, cut, err := tail(filepath.Join(dir, "nodes", e.Name(), "log"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			text = "this log cannot be read: " + err.Error()
+		}
+		logs = append(logs, nodeLog{plain(e.Name()), text, cut})
+	}
+	slices.SortFunc(logs, func(a, b nodeLog) int { return natural(a.Node, b.Node) })
+	return logs
+}
+
+// tail reads the last logLines lines of a file, or the last logBytes bytes if
+// those are fewer.
+func tail(path string) (text string, cut bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", false, err
+	}
+	start := max(0, info.Size()-logBytes)
+	b, err := io.ReadAll(io.NewSectionReader(f, start, logBytes))
+	if err != nil {
+		return "", false, err
+	}
+	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+	if start > 0 && len(lines) > 1 {
+		lines = lines[1:] // begins in the middle
+	}
+	if n := len(lines) - logLines; n > 0 {
+		lines, start = lines[n:], 1
+	}
+	for i, l := range lines {
+		lines[i] = plain(clip(strings.TrimSuffix(l, "\r"), 2000))
+	}
+	return strings.Join(lines, "\n"), start > 0, nil
+}

@@ -1,0 +1,207 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
+)
+
+const (
+	textLines = 30  // of Text, about
+	opsShown  = 8   // of one anomaly in Text
+	textValue = 160 // bytes of a value in Text
+)
+
+// Text writes the end of a run for a terminal, in at most about 30 lines: the
+// verdict, the anomalies with the few ops that show each, where the run is, and
+// how to repeat it.
+func Text(w io.Writer, in Input) error {
+	b := bufio.NewWriter(w)
+	t := text{Writer: b, in: in}
+	t.head()
+	t.anomalies(textLines - 11)
+	t.foot()
+	return b.Flush()
+}
+
+type text struct {
+	io.Writer
+	in Input
+}
+
+// paint is s in a colour, if there are to be colours.
+func (t text) paint(code, s string) string {
+	if !t.in.Colour {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "1;31"
+	green  = "1;32"
+	yellow = "1;33"
+)
+
+var verdictColours = map[checker.Verdict]string{
+	checker.Valid: green, checker.Invalid: red, checker.Unknown: yellow, checker.Vacuous: yellow,
+}
+
+func (t text) head() {
+	r := t.in.Result
+	line := t.paint(verdictColours[r.Verdict], strings.ToUpper(r.Verdict.String())) + "  " + t.paint(bold, plain(t.in.title()))
+	var facts []string
+	for _, f := range t.in.facts() {
+		switch f[0] {
+		case "world", "nemesis":
+			facts = append(facts, f[1])
+		case "seed", "bug":
+			facts = append(facts, f[0]+" "+f[1])
+		}
+	}
+	if len(facts) > 0 {
+		line += "  " + t.paint(dim, plain(strings.Join(facts, " · ")))
+	}
+	fmt.Fprintln(t, line)
+	if t.in.Error != "" {
+		for _, l := range strings.SplitN(t.in.Error, "\n", 4) {
+			fmt.Fprintf(t, "%s %s\n", t.paint(red, "torture failed:"), plain(clip(l, 300)))
+		}
+	}
+	if r.Why != "" {
+		reasons := strings.Split(r.Why, "; ")
+		for i, why := range reasons {
+			if i == 5 && len(reasons) > 6 {
+				fmt.Fprintf(t, "  … and %s\n", plural(len(reasons)-i, "more reason"))
+				break
+			}
+			fmt.Fprintf(t, "  %s\n", plain(clip(why, 300)))
+		}
+	}
+}
+
+// anomalies prints as many anomalies as fit into so many lines, the first in
+// any case.
+func (t text) anomalies(lines int) {
+	r := t.in.Result
+	if len(r.Anomalies) == 0 {
+		return
+	}
+	if n := total(r); n > 1 {
+		fmt.Fprintf(t, "%s anomalies: %s\n", number(n), plain(strings.Join(kindCounts(r), ", ")))
+	}
+	for i, a := range r.Anomalies {
+		shown := min(len(a.Ops), opsShown)
+		need := 3 + shown
+		if i > 0 && need > lines {
+			fmt.Fprintf(t, "\n%s\n", t.paint(dim, fmt.Sprintf("… and %d more", total(r)-i)))
+			return
+		}
+		lines -= need
+		t.anomaly(a, i == 0 && shown > 0)
+	}
+	if more := total(r) - len(r.Anomalies); more > 0 {
+		fmt.Fprintf(t, "\n%s\n", t.paint(dim, fmt.Sprintf("… and %d more", more)))
+	}
+}
+
+// anomaly prints one; header tells whether its columns need names.
+func (t text) anomaly(a checker.Anomaly, header bool) {
+	fmt.Fprintf(t, "\n%s", t.paint(red, plain(a.Kind)))
+	if a.Key != "" {
+		fmt.Fprintf(t, " %s", t.paint(bold, "key "+plain(clip(a.Key, 60))))
+	}
+	fmt.Fprintf(t, ": %s\n", plain(clip(a.Why, 500)))
+	table := &strings.Builder{}
+	tw := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
+	var colours []string
+	if header {
+		fmt.Fprintln(tw, "  op\ttime\tprocess\tnode\t\t")
+		colours = append(colours, dim)
+	}
+	for i, index := range a.Ops {
+		if i == opsShown {
+			break
+		}
+		if index < 0 || index >= t.in.History.Len() {
+			fmt.Fprintf(tw, "  %d\tnot in this history\n", index)
+			colours = append(colours, dim)
+			continue
+		}
+		op := t.in.History.At(index)
+		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\t%s\t%s\n", index, seconds(op.Time), plain(op.Process.String()), plain(op.Node), op.Type, opText(op, textValue))
+		colours = append(colours, map[histories.Type]string{histories.OK: "32", histories.Fail: "31", histories.Info: "33"}[op.Type])
+	}
+	tw.Flush()
+	for i, line := range strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n") {
+		if i < len(colours) && colours[i] != "" {
+			line = t.paint(colours[i], line)
+		}
+		if line = strings.TrimRight(line, " "); line != "" {
+			fmt.Fprintln(t, line)
+		}
+	}
+	if more := len(a.Ops) - opsShown; more > 0 {
+		fmt.Fprintf(t, "  %s\n", t.paint(dim, fmt.Sprintf("… and %s", plural(more, "more op"))))
+	}
+}
+
+// opText is what op is about: "write k3 5", with its error.
+func opText(op histories.Op, n int) string {
+	words := []string{plain(clip(op.F, n))}
+	for _, w := range []string{value(op.Key, n), value(op.Value, n)} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	if op.Error != "" {
+		words = append(words, "("+plain(clip(op.Error, n))+")")
+	}
+	if op.Final {
+		words = append(words, "[final]")
+	}
+	return strings.Join(words, " ")
+}
+
+func (t text) foot() {
+	h := t.in.History
+	cs := calls(h)
+	var sum counts
+	for _, c := range cs {
+		sum.add(c.outcome(h))
+	}
+	row := func(name, s string) { fmt.Fprintf(t, "%s %s\n", t.paint(dim, fmt.Sprintf("%-7s", name)), s) }
+	fmt.Fprintln(t)
+	did := fmt.Sprintf("%s: %s ok, %s fail, %s info", plural(len(cs), "operation"), number(sum.OK), number(sum.Fail), number(sum.Info))
+	if n := h.Len(); n > 0 {
+		did += ", in " + brief(time.Duration(h.Time(n-1)))
+	}
+	row("clients", did)
+	if kinds, count, verified := faultCounts(faults(h)); len(kinds) > 0 {
+		var parts []string
+		for _, k := range kinds {
+			part := fmt.Sprintf("%s ×%d", k, count[k])
+			if missed := count[k] - verified[k]; missed > 0 {
+				part += fmt.Sprintf(" (%d not verified)", missed)
+			}
+			parts = append(parts, part)
+		}
+		row("faults", strings.Join(parts, ", "))
+	}
+	if t.in.Dir != "" {
+		row("run", plain(t.in.Dir))
+		row("report", plain(filepath.Join(t.in.Dir, "report.html")))
+	}
+	if t.in.Command != "" {
+		row("repeat", t.paint(bold, plain(t.in.Command)))
+	}
+}

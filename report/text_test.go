@@ -1,0 +1,91 @@
+package report
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the transcripts anew")
+
+// What people see at the end of a run.
+func TestText(t *testing.T) {
+	valid, invalid, vacuous, failed, file, many := synthetic(t, 500), broken(t, 500), synthetic(t, 500), synthetic(t, 500), broken(t, 500), broken(t, 500)
+	invalid.Dir = "runs/20260102T030405-raft-sim-42"
+	invalid.Manifest.Bug = "lease-ignores-clock"
+	vacuous.Result = checker.Result{Verdict: checker.Vacuous, Why: "stats: nothing was seen of clock; stats: only 3 operations succeeded during partition"}
+	failed.Result, failed.Error = checker.Result{}, "wait for n3: the container is gone\nwait for n4: the container is gone"
+	file.Manifest, file.Command, file.Result.Parts = histories.Manifest{}, "", nil
+	file.Colour = true
+	for i := range 40 {
+		a := many.Result.Anomalies[0]
+		for range i % 12 {
+			a.Ops = append(a.Ops, i)
+		}
+		many.Result.Anomalies = append(many.Result.Anomalies, a)
+	}
+	for _, c := range []struct {
+		name string
+		in   Input
+	}{{"valid", valid}, {"invalid", invalid}, {"vacuous", vacuous}, {"failed", failed}, {"colours", file}, {"many", many}} {
+		var b bytes.Buffer
+		if err := Text(&b, c.in); err != nil {
+			t.Fatal(err)
+		}
+		got := b.String()
+		if n := strings.Count(got, "\n"); n > textLines {
+			t.Errorf("%s: %d lines", c.name, n)
+		}
+		path := filepath.Join("testdata", c.name+".txt")
+		if *rewrite {
+			if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s: got\n%s\nwant\n%s\n(-rewrite, if it is meant to)", c.name, got, want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for _, c := range []struct{ name, got, want string }{
+		{"clip short", clip("abc", 3), "abc"},
+		{"clip long", clip("abcdef", 3), "abc… (6 bytes)"},
+		{"clip within a rune", clip("aé", 2), "a… (3 bytes)"},
+		{"plain", plain("é 1"), "é 1"},
+		{"control characters", plain("a\n\t\x1b\x7f\u202e"), `a\n\t\x1b\x7f\u202e`},
+		{"no UTF-8", plain("a\xff\uFFFD"), "a\\xff\uFFFD"},
+		{"null", value([]byte("null"), 9), ""},
+		{"word", value([]byte(`"k3"`), 9), "k3"},
+		{"no word", value([]byte(`"k 3"`), 9), `"k 3"`},
+		{"empty string", value([]byte(`""`), 9), `""`},
+		{"list", value([]byte(`[1, 2]`), 9), `[1, 2]`},
+		{"brief ns", brief(999), "999ns"},
+		{"brief µs", brief(123456), "123µs"},
+		{"brief s", brief(61234567890), "1m1.2s"},
+		{"brief negative", brief(-5), "-5ns"},
+		{"brief longest", brief(1<<63 - 1), "2562047h47m16.854775807s"},
+		{"number", number(1234567), "1,234,567"},
+		{"number negative", number(-123456), "-123,456"},
+		{"number small", number(12), "12"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
+		}
+	}
+	if got := quantile([]time.Duration{1, 2, 3, 4}, 0.5); got != 2 {
+		t.Errorf("the median of 1 to 4 is %d, want 2", got)
+	}
+}
