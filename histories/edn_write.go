@@ -17,6 +17,8 @@ import (
 // one way: without white space, and with as few escapes as can be.
 func WriteEDN(w io.Writer, h History) error { return writeOps(w, h, appendEDN) }
 
+// appendEDN appends op as an EDN map. appendString serves for strings: EDN's
+// escapes are JSON's, and it uses no other.
 func appendEDN(dst []byte, op Op) []byte {
 	dst = fmt.Appendf(dst, "{:index %d, :time %d, :process ", op.Index, op.Time)
 	if op.Process.Client() {
@@ -41,13 +43,13 @@ func appendEDN(dst []byte, op Op) []byte {
 		dst, _ = ednValue(append(dst, ", :key "...), k, skipSpace(k, 0), 0)
 	}
 	if op.Node != "" {
-		dst = ednString(append(dst, ", :node "...), op.Node)
+		dst = appendString(append(dst, ", :node "...), op.Node)
 	}
 	if op.Final {
 		dst = append(dst, ", :final true"...)
 	}
 	if op.Error != "" {
-		dst = ednString(append(dst, ", :error "...), op.Error)
+		dst = appendString(append(dst, ", :error "...), op.Error)
 	}
 	if op.Lamport != 0 {
 		dst = ednNumber(append(dst, ", :lamport "...), strconv.AppendUint(nil, op.Lamport, 10))
@@ -93,7 +95,7 @@ func ednValue(dst, b []byte, i, level int) (_ []byte, after int) {
 	case level == nameLevel:
 		dst = appendName(dst, string(unquote(v)))
 	default:
-		dst = ednString(dst, string(unquote(v)))
+		dst = appendString(dst, string(unquote(v)))
 	}
 	return dst, after
 }
@@ -185,7 +187,7 @@ func appendName(dst []byte, s string) []byte {
 	if keywordable(s) {
 		return append(append(dst, ':'), s...)
 	}
-	return ednString(dst, s)
+	return appendString(dst, s)
 }
 
 // keywordable tells whether :s is a keyword to every reader.
@@ -207,9 +209,4 @@ func keywordable(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func ednString(dst []byte, s string) []byte {
-	// EDN's escapes are JSON's, and appendString uses no other.
-	return appendString(dst, s)
 }

@@ -93,7 +93,7 @@ func TestReadIsIndependentOfHowMuchARead(t *testing.T) {
 
 func TestReadLongLines(t *testing.T) {
 	var want []Op
-	for i, n := range []int{10, 3 * lineMax, 10, lineMax - 60, lineMax, 2 * lineMax} {
+	for i, n := range []int{10, 3 * lineBuffer, 10, lineBuffer - 60, lineBuffer, 2 * lineBuffer} {
 		want = append(want, Op{Index: i, Time: Time(i), Process: Process(i), Type: Invoke, F: "write", Value: Encode(strings.Repeat("x", n))})
 	}
 	h, err := Of(want...)

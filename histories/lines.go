@@ -34,80 +34,88 @@ func atLine(file string, line int, err error) error {
 	return e
 }
 
-// lineMax is the size of the buffer that a line fits into, usually.
-const lineMax = 256 << 10
-
 // eachLine calls each for every line of r that is not blank, with its number
 // from 1. The line is good until each returns. If each returns errCut for the
 // last line, that line is torn: the writer was killed, or lost its power, while
 // it wrote. Its number is returned then, else 0. Any other error of each ends
 // the reading.
 func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (cut int, err error) {
-	var (
-		buf  = make([]byte, 0, lineMax)
-		from = 0 // of the line in buf
-		seen = 0 // bytes of buf in which there is no line break from there on
-		n    = 0
-	)
-	line := func(b []byte) error {
-		n++
-		whole := bytes.TrimRight(b, "\x00") // what a file system leaves of unsynced pages
-		if skipSpace(whole, 0) == len(whole) && len(whole) == len(b) {
-			return nil
+	lines := lineReader{r: r, buf: make([]byte, 0, lineBuffer)}
+	for n := 1; ; n++ {
+		line, err := lines.next()
+		if err == io.EOF {
+			return cut, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read %s, line %d: %w", file, n, err)
+		}
+		// A file system may leave NULs where data was not synced.
+		damaged := len(line) > 0 && line[len(line)-1] == 0
+		if !damaged && skipSpace(line, 0) == len(line) {
+			continue
 		}
 		if cut != 0 {
-			return atLine(file, cut, fmt.Errorf("%w, and it is not the last one", errCut))
+			return 0, atLine(file, cut, fmt.Errorf("%w, and it is not the last one", errCut))
 		}
-		err := errCut
-		if len(whole) == len(b) {
-			err = each(n, b)
+		if !damaged {
+			err = each(n, line)
 		}
-		if err == errCut {
-			cut, err = n, nil
-		}
-		if err != nil {
-			return atLine(file, n, err)
-		}
-		return nil
-	}
-	for {
-		for {
-			k := bytes.IndexByte(buf[seen:], '\n')
-			if k < 0 {
-				break
-			}
-			if err := line(buf[from : seen+k]); err != nil {
-				return 0, err
-			}
-			from = seen + k + 1
-			seen = from
-		}
-		buf, from = makeRoom(buf, from), 0
-		seen = len(buf)
-		got, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+got]
-		if err == io.EOF {
-			if k := bytes.IndexByte(buf[seen:], '\n'); k >= 0 {
-				continue // io.EOF comes again
-			}
-			break
-		}
-		if err != nil {
-			return 0, fmt.Errorf("read %s, after line %d: %w", file, n, err)
+		switch {
+		case damaged || err == errCut:
+			cut = n
+		case err != nil:
+			return 0, atLine(file, n, err)
 		}
 	}
-	if err := line(buf); err != nil {
-		return 0, err
-	}
-	return cut, nil
 }
 
-// makeRoom moves what is left of buf, from from on, to its beginning, and sees
-// to it that more can be read behind it.
-func makeRoom(buf []byte, from int) []byte {
-	left := buf[from:]
-	if len(left) > cap(buf)/2 {
-		buf = make([]byte, 0, 2*cap(buf))
+// lineBuffer is the size of a buffer that most lines fit into.
+const lineBuffer = 256 << 10
+
+// lineReader splits what it reads into lines of any length.
+type lineReader struct {
+	r    io.Reader
+	buf  []byte
+	from int // of the next line in buf
+	seen int // there is no line break in buf between from and seen
+	end  bool
+}
+
+// next returns the next line without its break, or io.EOF. The last line needs
+// no break.
+func (l *lineReader) next() ([]byte, error) {
+	for {
+		if k := bytes.IndexByte(l.buf[l.seen:], '\n'); k >= 0 {
+			line := l.buf[l.from : l.seen+k]
+			l.from = l.seen + k + 1
+			l.seen = l.from
+			return line, nil
+		}
+		if l.seen = len(l.buf); l.end {
+			line := l.buf[l.from:]
+			if l.from = l.seen; len(line) == 0 {
+				return nil, io.EOF
+			}
+			return line, nil
+		}
+		if err := l.fill(); err != nil {
+			return nil, err
+		}
 	}
-	return append(buf[:0], left...)
+}
+
+// fill reads more behind what is left of buf, which it moves to its beginning.
+func (l *lineReader) fill() error {
+	left := l.buf[l.from:]
+	if len(left) > cap(l.buf)/2 {
+		l.buf = make([]byte, 0, 2*cap(l.buf))
+	}
+	l.buf = append(l.buf[:0], left...)
+	l.from, l.seen = 0, len(l.buf)
+	n, err := l.r.Read(l.buf[len(l.buf):cap(l.buf)])
+	l.buf = l.buf[:len(l.buf)+n]
+	if err == io.EOF {
+		l.end, err = true, nil
+	}
+	return err
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,20 +44,21 @@ func ReadFile(path string, o ReadOptions) (History, ReadInfo, error) {
 	return Read(f, path, o)
 }
 
-// Read reads a history: JSON Lines, a JSON array of ops, or EDN as Jepsen, Knossos and elle-cli
-// write it, either compressed with zstd or not. name is for errors, and its
-// suffix (.jsonl, .json or .edn, and then perhaps .zst) tells the format; if it
-// does not, the content does.
+// Read reads a history: JSON Lines, a JSON array of ops, or EDN as Jepsen,
+// Knossos and elle-cli write it, each compressed with zstd or not. name is for
+// errors, and its suffix (.jsonl, .json or .edn, and then perhaps .zst) tells
+// the format; if it does not, the content does.
 //
 // Ops are numbered by their position. An index in the file must ascend and is
-// otherwise not kept. An op without a time has its index for one. How
-// values of EDN become JSON is told in edn_scan.go.
+// otherwise not kept. An op without a time has its index for one. How values of
+// EDN become JSON is told in edn_scan.go.
 //
 // A record that is cut off at the end of the file is left out, and counted.
 // Whatever else is wrong is an *InputError, which wraps *Malformed if it is an
 // op that cannot follow the ones before it.
 func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 	var info ReadInfo
+	size := sizeOf(r)
 	in := bufio.NewReaderSize(r, 64<<10)
 	if head, _ := in.Peek(len(zstdMagic)); bytes.Equal(head, zstdMagic) {
 		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
@@ -67,12 +67,10 @@ func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 		}
 		defer z.Close()
 		in, info.Compressed = bufio.NewReaderSize(z, 64<<10), true
+		size = 0
 	}
 	info.Format = formatOf(name, in)
-	rd := reader{b: Builder{Compact: o.Compact}, o: o, info: &info, last: -1}
-	if !info.Compressed {
-		rd.size = sizeOf(r)
-	}
+	rd := reader{b: Builder{Compact: o.Compact}, o: o, info: &info, last: -1, size: size}
 	var err error
 	switch {
 	case info.Format == "edn":
@@ -187,80 +185,32 @@ func (r *reader) line(_ int, line []byte) error {
 	return r.b.addRecord(&p.record)
 }
 
-// readArray reads the ops of a JSON array, as elle-cli has them.
-func (r *reader) readArray(in io.Reader, file string) (torn int, err error) {
-	b, err := io.ReadAll(in)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", file, err)
-	}
-	at := func(i int, err error) error { return atLine(file, bytes.Count(b[:i], []byte("\n"))+1, err) }
-	var one []byte // an op, on one line
-	i := skipSpace(b, skipSpace(b, 0)+1)
-	if i < len(b) && b[i] == ']' {
-		i++
-	} else {
-		for more := true; more; {
-			end, err := skipValue(b, i, 0)
-			if err == errCut {
-				return 1, nil
-			}
-			if err != nil {
-				return 0, at(end, columnOf(b, err))
-			}
-			one = appendRaw(one[:0], b[i:end])
-			if err := r.line(0, one); err != nil {
-				return 0, at(i, err)
-			}
-			switch i = skipSpace(b, end); {
-			case i >= len(b):
-				return 1, nil
-			case b[i] == ',':
-				i = skipSpace(b, i+1)
-			case b[i] == ']':
-				i, more = i+1, false
-			default:
-				return 0, at(i, columnOf(b, wrong(b, i, "a comma or ]")))
-			}
-		}
-	}
-	if i = skipSpace(b, i); i < len(b) {
-		return 0, at(i, columnOf(b, wrong(b, i, "the end of the file")))
-	}
-	return 0, nil
-}
-
-// columnOf counts the column of a syntax error in b from its line's beginning.
-func columnOf(b []byte, err error) error {
-	if s, ok := err.(*syntaxError); ok {
-		s.at -= bytes.LastIndexByte(b[:s.at], '\n') + 1
-	}
-	return err
-}
-
-var errNotTuple = errors.New("want [key, value], since the history is read as one of independent objects")
-
 // splitTuple makes key k and value v of the value [k, v].
 func (r *record) splitTuple() error {
-	bad := badField("value", "got %.80s, %w", r.value, errNotTuple)
-	v := r.value
-	if v[0] != '[' {
-		return bad
-	}
-	from := skipSpace(v, 1)
-	if v[from] == ']' {
-		return bad
-	}
-	end, _ := skipValue(v, from, 0) // the parser has been here
-	key := v[from:end]
-	if from = skipSpace(v, end); v[from] != ',' {
-		return bad
-	}
-	from = skipSpace(v, from+1)
-	end, _ = skipValue(v, from, 0)
-	value := v[from:end]
-	if end = skipSpace(v, end); v[end] != ']' {
-		return bad
+	key, value, ok := tuple(r.value)
+	if !ok {
+		return badField("value", "got %.80s, want [key, value], since the history is read as one of independent objects", r.value)
 	}
 	r.key, r.value = notNull(key), notNull(value)
 	return nil
+}
+
+// tuple returns the two elements of the JSON array v, which the parser has
+// accepted, and whether there are two.
+func tuple(v []byte) (first, second []byte, ok bool) {
+	if v[0] != '[' {
+		return nil, nil, false
+	}
+	from := skipSpace(v, 1)
+	if v[from] == ']' {
+		return nil, nil, false
+	}
+	end, _ := skipValue(v, from, 0)
+	first = v[from:end]
+	if end = skipSpace(v, end); v[end] != ',' {
+		return nil, nil, false
+	}
+	from = skipSpace(v, end+1)
+	end, _ = skipValue(v, from, 0)
+	return first, v[from:end], v[skipSpace(v, end)] == ']'
 }
