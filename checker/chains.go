@@ -48,6 +48,7 @@ type chainer struct {
 	initial string
 	put     map[string]int32 // the update that put a value
 	needed  []bool           // updates that happened
+	because []int32          // of such an update of unknown outcome, a call that depends on its value
 	updates int              // how many
 	first   []int32          // first reader of an update's value, by update + 1
 	more    []int32          // the next reader of the same value
@@ -70,8 +71,12 @@ func (z zone) lo() int { return min(z.f, z.s) }
 func (c *chainer) fail(why string, spans ...int32) bool {
 	w := &witness{why: why}
 	for _, i := range spans {
-		if i >= 0 && !slices.Contains(w.spans, int(i)) {
+		for i >= 0 && !slices.Contains(w.spans, int(i)) {
 			w.spans = append(w.spans, int(i))
+			if !c.part[i].open() {
+				break
+			}
+			i = c.because[i] // it is known to have happened
 		}
 	}
 	c.found = w
@@ -90,11 +95,11 @@ func (c *chainer) source(v string) (i int32, ok bool) {
 // depend finds the updates that happened: those known to, and those on whose
 // value one that happened depends.
 func (c *chainer) depend() bool {
-	c.needed = make([]bool, len(c.part))
+	c.needed, c.because = make([]bool, len(c.part)), make([]int32, len(c.part))
 	var todo []int32
-	need := func(i int32) {
+	need := func(i, by int32) {
 		if i != origin && !c.needed[i] {
-			c.needed[i] = true
+			c.needed[i], c.because[i] = true, by
 			c.updates++
 			todo = append(todo, i)
 		}
@@ -108,9 +113,9 @@ func (c *chainer) depend() bool {
 			if !ok {
 				return c.fail(fmt.Sprintf("%s, which nobody wrote", c.told(int32(i))), int32(i))
 			}
-			need(from)
+			need(from, int32(i))
 		} else {
-			need(int32(i))
+			need(int32(i), origin)
 		}
 		for len(todo) > 0 {
 			u := todo[len(todo)-1]
@@ -120,7 +125,7 @@ func (c *chainer) depend() bool {
 				if !ok {
 					return c.fail(fmt.Sprintf("%s, but nobody wrote %s", c.told(u), call.old), u)
 				}
-				need(from)
+				need(from, u)
 			}
 		}
 	}
@@ -334,6 +339,9 @@ func (c *chainer) told(i int32) string {
 		verb = "read " + s.call.val
 	case registerCAS:
 		verb = "swapped " + s.call.old + " for " + s.call.val
+	}
+	if s.open() {
+		verb += fmt.Sprintf(", as op %d shows,", c.part[c.because[i]].op())
 	}
 	return fmt.Sprintf("op %d (process %s) %s", s.op(), s.process, verb)
 }

@@ -49,9 +49,14 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 		f := find("linearizable")
 		judgements := judgeAll(ctx, m, parts, o.Budget)
 		var undecided []string
-		calls, shaped, visited := 0, 0, 0
+		calls, succeeded, shaped, visited := 0, 0, 0, 0
 		for i, j := range judgements {
 			calls += len(parts[i])
+			for _, s := range parts[i] {
+				if !s.open() {
+					succeeded++
+				}
+			}
 			visited += j.visited
 			if j.shaped {
 				shaped++
@@ -76,7 +81,7 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 			undecided = append(undecided[:CasesMax], fmt.Sprintf("and %d more", len(undecided)-CasesMax))
 		}
 		r := f.result(strings.Join(undecided, "; "))
-		if calls == 0 && r.Verdict == Valid {
+		if succeeded == 0 && r.Verdict == Valid {
 			r.Verdict, r.Why = Vacuous, "no call succeeded"
 		}
 		for i, a := range r.Anomalies {
