@@ -58,7 +58,7 @@ func (c *chart) begin(label string, fs []fault) {
 		}
 		title := template.HTMLEscapeString(f.ID + " " + f.Victims)
 		fmt.Fprintf(c, `<g class="%s k%d"><title>%s</title><rect x="%.1f" y="%d" width="%.1f" height="%d" class="shade"/><rect x="%.1f" y="%d" width="%.1f" height="%d"/></g>`,
-			class, f.Colour%paletteSize, title, x, marginTop, w, chartHeight, x, marginTop+chartHeight+22+strip*f.Colour, w, strip-2)
+			class, f.Colour, title, x, marginTop, w, chartHeight, x, marginTop+chartHeight+22+strip*f.Colour, w, strip-2)
 	}
 }
 

@@ -51,6 +51,7 @@ type view struct {
 	Anomalies      []anomalyView
 	More           int // anomalies not shown
 	Faults         []fault
+	MoreFaults     int // not shown
 	FaultKinds     []legend
 	Counts         []counts
 	Reasons        []reason
@@ -91,10 +92,11 @@ type opView struct {
 func newView(in Input) view {
 	h := in.History
 	cs := calls(h)
-	fs := faults(h)
+	every := faults(h)
+	fs := every[:min(len(every), faultsMax)]
 	v := view{
 		Title: plain(clip(in.title(), 200)), Verdict: in.Result.Verdict.String(), Input: in, Facts: in.facts(),
-		Kinds: kindCounts(in.Result), Faults: fs, Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
+		Kinds: kindCounts(in.Result), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
 		Ops: h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts,
 		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
@@ -107,10 +109,10 @@ func newView(in Input) view {
 	for _, a := range shown {
 		v.Anomalies = append(v.Anomalies, newAnomaly(h, a))
 	}
-	kinds, count, verified := faultCounts(fs)
+	kinds, count, verified := faultCounts(every)
 	for _, k := range kinds {
-		i := slices.IndexFunc(fs, func(f fault) bool { return f.Kind == k })
-		v.FaultKinds = append(v.FaultKinds, legend{k, fs[i].Colour % paletteSize, count[k], verified[k]})
+		i := slices.IndexFunc(every, func(f fault) bool { return f.Kind == k })
+		v.FaultKinds = append(v.FaultKinds, legend{k, every[i].Colour, count[k], verified[k]})
 	}
 	drawn := sample(h, cs, shown)
 	v.Drawn = len(drawn)
@@ -128,7 +130,7 @@ func newView(in Input) view {
 }
 
 func newAnomaly(h histories.History, a checker.Anomaly) anomalyView {
-	v := anomalyView{Kind: plain(a.Kind), Key: plain(clip(a.Key, 200)), Why: plain(clip(a.Why, 4000)), File: a.File}
+	v := anomalyView{Kind: plain(a.Kind), Key: plain(clip(a.Key, 200)), Why: clip(a.Why, 8000), File: a.File}
 	for i, index := range a.Ops {
 		if i == anomalyOps {
 			v.More = len(a.Ops) - i

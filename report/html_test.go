@@ -288,3 +288,23 @@ func BenchmarkHTML(b *testing.B) {
 		}
 	}
 }
+
+// A page of half a million records of nodes, which are many more than calls.
+func BenchmarkHTMLRecords(b *testing.B) {
+	in := broken(b, 50_000)
+	var all histories.Builder
+	for i := range in.History.Len() {
+		_ = all.Add(in.History.At(i))
+		for n := range 4 {
+			_ = all.Add(histories.Op{Process: histories.Named(fmt.Sprintf("n%d", n+1)), Type: histories.Info, F: "apply", Value: histories.Encode(i), Time: in.History.Time(i)})
+		}
+	}
+	in.History = all.History()
+	in.Result.Anomalies = nil
+	b.ReportMetric(float64(in.History.Len()), "ops")
+	for b.Loop() {
+		if err := HTML(&bytes.Buffer{}, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -34,7 +34,7 @@
   let style = {};
   function colours() {
     const css = getComputedStyle(document.documentElement);
-    for (const name of ["ok", "fail", "info", "ink", "soft", "line", "down", "role", "mark", "bad", "paper", "zebra"]) {
+    for (const name of ["ok", "fail", "info", "ink", "soft", "line", "down", "bad", "paper", "zebra", "on"]) {
       style[name] = css.getPropertyValue("--" + name).trim();
     }
     style.kinds = data.rows.slice(0, data.kinds).map(kind => {
@@ -87,6 +87,9 @@
       g.fillStyle = style.zebra;
       g.fillRect(left, top(r), width - left, rowHeight);
     }
+    const unit = ticks();
+    g.fillStyle = style.line;
+    for (let t = Math.ceil(from / unit) * unit; t <= to; t += unit) g.fillRect(x(t), 0, 1, height - foot + 3);
     for (const f of data.faults) { // in force: shaded over everything
       if (!f.in || f.b > to || f.c < from) continue;
       const a = Math.max(x(f.b), left), b = Math.min(x(f.c), width);
@@ -104,9 +107,9 @@
     for (const s of data.spans) {
       if (s.b > to || s.c < from) continue;
       const a = Math.max(x(s.b), left), b = Math.min(x(s.c), width);
-      g.fillStyle = s.k === "down" ? style.down : style.role;
+      g.fillStyle = s.k === "down" ? style.down : `hsl(${(s.n * 137 + 140) % 360} 60% 50% / ${s.n === 0 ? 0.3 : 0.15})`;
       g.fillRect(a, top(s.r) + 1, Math.max(b - a, 1), rowHeight - 2);
-      label(s.s, a, top(s.r), b - a, s.k === "down" ? style.paper : style.ink);
+      label(s.k === "down" ? "down: " + s.s : s.s, a, top(s.r), b - a, s.k === "down" ? style.paper : style.ink);
     }
     for (const m of data.marks) {
       if (m.t > to || m.t < from) continue;
@@ -124,7 +127,7 @@
       } else {
         g.fillRect(a, y + 1, w, rowHeight - 2);
       }
-      if (w > 40) label(words(i), a, y, w, calls.d[i] < 0 ? style.ink : "#fff");
+      if (w > 40) label(words(i), a, y, w, calls.d[i] < 0 ? style.ink : style.on);
     });
     if (chosen >= 0) {
       const [a, w] = box(chosen);
@@ -144,12 +147,8 @@
       }
     }
     g.textAlign = "center"; // times, below
-    const unit = ticks();
     for (let t = Math.ceil(from / unit) * unit; t <= to; t += unit) {
       const at = x(t);
-      g.fillStyle = style.line;
-      g.fillRect(at, 0, 1, height - foot + 3);
-      g.fillStyle = style.soft;
       if (at > left + 14 && at < width - 22) g.fillText(time(t), at, height - foot / 2);
     }
   }

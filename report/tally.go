@@ -154,7 +154,7 @@ type fault struct {
 	Open                      bool // it was not cured
 	Checks                    []nemesis.Check
 	Error                     string
-	Colour                    int // of its kind: the index among the kinds of the run
+	Colour                    int // of its kind, in page.css
 }
 
 // evidenceMax bounds the checks shown of one fault.
@@ -208,7 +208,7 @@ func faults(h histories.History) []fault {
 			}
 		}
 		if _, ok := kinds[f.Kind]; !ok {
-			kinds[f.Kind] = len(kinds)
+			kinds[f.Kind] = len(kinds) % paletteSize
 		}
 		f.Colour = kinds[f.Kind]
 		all = append(all, f)

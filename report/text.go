@@ -16,6 +16,7 @@ import (
 const (
 	textLines = 30  // of Text, about
 	opsShown  = 8   // of one anomaly in Text
+	whyLines  = 6   // of its reason
 	textValue = 160 // bytes of a value in Text
 )
 
@@ -101,7 +102,7 @@ func (t text) anomalies(lines int) {
 	}
 	for i, a := range r.Anomalies {
 		shown := min(len(a.Ops), opsShown)
-		need := 3 + shown
+		need := 3 + shown + min(strings.Count(a.Why, "\n"), whyLines)
 		if i > 0 && need > lines {
 			fmt.Fprintf(t, "\n%s\n", t.paint(dim, fmt.Sprintf("… and %d more", total(r)-i)))
 			return
@@ -120,7 +121,16 @@ func (t text) anomaly(a checker.Anomaly, header bool) {
 	if a.Key != "" {
 		fmt.Fprintf(t, " %s", t.paint(bold, "key "+plain(clip(a.Key, 60))))
 	}
-	fmt.Fprintf(t, ": %s\n", plain(clip(a.Why, 500)))
+	for i, line := range strings.SplitN(clip(a.Why, 600), "\n", whyLines+1) {
+		switch i {
+		case 0:
+			fmt.Fprintf(t, ": %s\n", plain(line))
+		case whyLines:
+			fmt.Fprintf(t, "  %s\n", t.paint(dim, "…"))
+		default:
+			fmt.Fprintf(t, "  %s\n", plain(line))
+		}
+	}
 	table := &strings.Builder{}
 	tw := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
 	var colours []string
@@ -143,12 +153,13 @@ func (t text) anomaly(a checker.Anomaly, header bool) {
 	}
 	tw.Flush()
 	for i, line := range strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n") {
+		if line = strings.TrimRight(line, " "); line == "" {
+			continue
+		}
 		if i < len(colours) && colours[i] != "" {
 			line = t.paint(colours[i], line)
 		}
-		if line = strings.TrimRight(line, " "); line != "" {
-			fmt.Fprintln(t, line)
-		}
+		fmt.Fprintln(t, line)
 	}
 	if more := len(a.Ops) - opsShown; more > 0 {
 		fmt.Fprintf(t, "  %s\n", t.paint(dim, fmt.Sprintf("… and %s", plural(more, "more op"))))

@@ -89,3 +89,15 @@ func TestWords(t *testing.T) {
 		t.Errorf("the median of 1 to 4 is %d, want 2", got)
 	}
 }
+
+// A reason of many lines is shown as such, in part.
+func TestTextOfALongReason(t *testing.T) {
+	in := Input{Result: checker.Result{Verdict: checker.Invalid, Anomalies: []checker.Anomaly{{Kind: "G1c", Why: "a cycle:\n" + strings.Repeat("T1 < T2\n", 20)}}}}
+	var b bytes.Buffer
+	if err := Text(&b, in); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); !strings.Contains(got, "G1c: a cycle:\n  T1 < T2\n") || strings.Count(got, "T1") != whyLines-1 {
+		t.Errorf("got %s", got)
+	}
+}

@@ -14,6 +14,7 @@ const (
 	nearMax   = 8_000  // of them, those around anomalies
 	nearby    = 150    // ops before and after an op of an anomaly
 	marksMax  = 10_000 // of one kind of records in the timeline
+	faultsMax = 1_000  // in the page
 	rowsMax   = 400    // of clients
 	cellValue = 100    // bytes of a value in the timeline
 )
@@ -68,6 +69,7 @@ type span struct {
 	To   int64  `json:"c"`
 	Kind string `json:"k"` // down or role
 	Text string `json:"s"`
+	Role int    `json:"n"` // its number among the roles of the run
 }
 
 // A mark is a moment of a node.
@@ -229,6 +231,7 @@ func (t *timeline) calls(h histories.History, c cast, drawn []call) {
 // records draws what became of the nodes.
 func (t *timeline) records(h histories.History, c cast) {
 	down, role := map[int]int{}, map[int]int{} // row to its open span
+	roles := map[string]int{}
 	marks := map[string]int{}
 	end := func(open map[int]int, row int, at int64) {
 		if i, ok := open[row]; ok {
@@ -260,7 +263,13 @@ func (t *timeline) records(h histories.History, c cast) {
 			end(role, row, at)
 			end(down, row, at)
 			down[row] = len(t.Spans)
-			t.Spans = append(t.Spans, span{row, at, t.End, "down", text})
+			var v struct {
+				Kind string `json:"kind"`
+			}
+			if json.Unmarshal(h.Value(i), &v) == nil && v.Kind != "" {
+				text = plain(clip(v.Kind, 40))
+			}
+			t.Spans = append(t.Spans, span{row, at, t.End, "down", text, 0})
 		case "restart":
 			end(down, row, at)
 		case "role":
@@ -272,9 +281,12 @@ func (t *timeline) records(h histories.History, c cast) {
 			if v.Role != "" {
 				text = plain(clip(v.Role, 40)) + " " + value(v.Term, 40)
 			}
+			if _, ok := roles[v.Role]; !ok {
+				roles[v.Role] = len(roles)
+			}
 			end(role, row, at)
 			role[row] = len(t.Spans)
-			t.Spans = append(t.Spans, span{row, at, t.End, "role", text})
+			t.Spans = append(t.Spans, span{row, at, t.End, "role", text, roles[v.Role]})
 		}
 		if f != "role" {
 			t.Marks = append(t.Marks, mark{row, at, f, text})
