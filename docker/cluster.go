@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -85,7 +86,7 @@ func (m *member) guard(waiting <-chan container.WaitResponse, failed <-chan erro
 	var err error
 	select {
 	case r := <-waiting:
-		err = m.errorf("its agent ended with code %d: %s", r.StatusCode, m.link.lastWords())
+		err = m.errorf("its agent ended with code %d, and with the words %q", r.StatusCode, m.link.lastWords())
 	case err = <-failed:
 		err = m.w.lost(m.errorf("wait for the end of its agent: %w", err))
 	}
@@ -136,7 +137,22 @@ func (m *member) bringNode(ctx context.Context) error {
 	if err := m.start(ctx); err != nil {
 		return err
 	}
-	return m.healthy(ctx)
+	if err := m.healthy(ctx); err != nil {
+		return err
+	}
+	m.shorten(ctx)
+	return nil
+}
+
+// shorten has clients call the node's own address, if it is reached from here,
+// as it is where the engine is this machine's. The way over the published port
+// costs a process in between, which moreover takes calls for a node that is
+// not there.
+func (m *member) shorten(ctx context.Context) {
+	direct := fmt.Sprintf("%s:%d", m.ip, httpPort)
+	if strings.HasPrefix(m.w.info.Host, "unix://") && m.visit(ctx, direct) == nil {
+		m.address = direct
+	}
 }
 
 // hello makes the agent ready, now and after a broken connection.

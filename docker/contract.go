@@ -34,8 +34,9 @@ const (
 	exitGo    = 2   // of a Go program that panicked
 )
 
-// stopGrace is how long a node may take to end when it is asked to.
-const stopGrace = 5 * time.Second
+// stopGrace is how long a node may take to end when it is asked to. A test sets
+// it.
+var stopGrace = 5 * time.Second
 
 // nodeCommand starts the node name of the cluster.
 func (w *World) nodeCommand(name string) []string {

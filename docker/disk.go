@@ -2,6 +2,7 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"io"
 	"path"
@@ -9,8 +10,8 @@ import (
 	"github.com/torture-harness/torture/docker/agent"
 )
 
-// saveDisk copies what the node left in its volume to nodes/<node>/, but for
-// the records, which are there already.
+// saveDisk copies what the node left in its volume to nodes/<node>/; of the
+// records, those that had not arrived. The agent may be dead.
 func (m *member) saveDisk(ctx context.Context) error {
 	content, _, err := m.w.cli.CopyFromContainer(ctx, m.agentID, dataDir+"/.")
 	if err != nil {
@@ -27,7 +28,16 @@ func (m *member) saveDisk(ctx context.Context) error {
 		}
 		// The node's own code wrote these names: none leads elsewhere.
 		name := path.Base(h.Name)
-		if h.Typeflag != tar.TypeReg || name == agent.RecordsFile || name == "log" {
+		switch {
+		case h.Typeflag != tar.TypeReg || name == "log":
+			continue
+		case name == agent.RecordsFile:
+			all, err := io.ReadAll(r)
+			if err != nil {
+				return m.errorf("save its records: %w", err)
+			}
+			whole := all[:bytes.LastIndexByte(all, '\n')+1]
+			m.records.add(agent.Records{Lines: string(whole)})
 			continue
 		}
 		f, err := m.open(name)

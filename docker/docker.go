@@ -234,16 +234,20 @@ func (w *World) Invoke(op histories.Op) {
 	})
 }
 
-// Wait returns the next completion or record that comes before until.
+// Wait returns the next completion or record that comes before until. It fails
+// once the engine or an agent is gone, whatever else there is to tell.
 func (w *World) Wait(ctx context.Context, until histories.Time) (histories.Op, bool, error) {
 	var timer *time.Timer
 	for {
+		if err := w.ended(); err != nil {
+			return histories.Op{}, false, err
+		}
 		if op, ok := w.out.take(); ok {
 			return op, true, nil
 		}
 		left := time.Duration(until - w.Now())
 		if left <= 0 {
-			return histories.Op{}, false, w.ended()
+			return histories.Op{}, false, nil
 		}
 		if timer == nil {
 			timer = time.NewTimer(left)
@@ -252,9 +256,8 @@ func (w *World) Wait(ctx context.Context, until histories.Time) (histories.Op, b
 		select {
 		case <-w.out.ready:
 		case <-timer.C:
-			return histories.Op{}, false, w.ended()
+			return histories.Op{}, false, nil
 		case <-w.gone:
-			return histories.Op{}, false, w.goneErr
 		case <-ctx.Done():
 			return histories.Op{}, false, ctx.Err()
 		}

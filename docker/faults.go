@@ -17,7 +17,7 @@ import (
 // an injection to end.
 const (
 	injectTimeout = 20 * time.Second
-	cureTimeout   = 20 * time.Second
+	cureTimeout   = 15 * time.Second
 )
 
 // Kinds lists the faults that containers can do. Whether this engine and its
@@ -153,8 +153,8 @@ func (w *World) enact(ctx context.Context, f nemesis.Fault, inject bool) (nemesi
 		if !inject {
 			what = w.cfg.Join
 		}
-		e.Checks, err = w.admin(ctx, f, what)
-		return e, err
+		e.Checks = w.admin(ctx, f, what)
+		return e, nil
 	case takesDown(f.Kind) || f.Kind == nemesis.Pause || f.Kind == nemesis.Clock:
 		err = inParallel(f.Targets, func(name string) error { return w.byName[name].settle(ctx) })
 	default:
@@ -273,8 +273,11 @@ func (m *member) obey(ctx context.Context) error {
 }
 
 // admin asks the group to let f's nodes leave or join, one after another: a
-// primary first, then the others in turn.
-func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks []nemesis.Check, err error) {
+// primary first, then the others in turn, for as long as ten operations may
+// take.
+func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks []nemesis.Check) {
+	ctx, cancel := context.WithTimeout(ctx, 10*w.cfg.Timeout)
+	defer cancel()
 	for _, victim := range f.Targets {
 		check := nemesis.Check{Node: victim, Want: what + " answered", Got: "no answer"}
 		for tries := 0; !check.OK && ctx.Err() == nil; tries++ {
@@ -296,7 +299,7 @@ func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks
 		}
 		checks = append(checks, check)
 	}
-	return checks, nil
+	return checks
 }
 
 func (w *World) spokesman(victim string, tries int) *member {

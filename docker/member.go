@@ -351,8 +351,8 @@ func (m *member) open(name string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 }
 
-// finish ends the node for good and saves what it left. Nothing of it is
-// missing on the engine: it may be called in any state.
+// finish ends the node for good and saves what it left, whatever there is of
+// it.
 func (m *member) finish(ctx context.Context) error {
 	var errs []error
 	if m.nodeID != "" {
@@ -360,11 +360,10 @@ func (m *member) finish(ctx context.Context) error {
 		errs = append(errs, removeContainer(ctx, m.w.cli, m.nodeID))
 	}
 	if m.link != nil {
-		if m.nodeID != "" && len(errs) == 1 && errs[0] == nil {
-			_, err := m.records.drain(ctx)
-			errs = append(errs, err, m.saveDisk(ctx))
-		}
 		m.link.close()
+	}
+	if m.nodeID != "" {
+		errs = append(errs, m.saveDisk(ctx))
 	}
 	errs = append(errs, m.records.close())
 	if err := errors.Join(errs...); err != nil {

@@ -2,7 +2,7 @@ package docker
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -158,7 +158,7 @@ func (m *member) seeDeaf(ctx context.Context, inForce bool) []nemesis.Check {
 	var got string
 	var seen bool
 	for range attempts {
-		err := m.visit(ctx)
+		err := m.visit(ctx, m.address)
 		seen, got = err != nil, "answers"
 		if err != nil {
 			got = "no answer"
@@ -178,23 +178,25 @@ func (m *member) seeDeaf(ctx context.Context, inForce bool) []nemesis.Check {
 	return checks
 }
 
-// visit asks for the node's health as a client does, on a connection of its
-// own.
-func (m *member) visit(ctx context.Context) error {
+// visit asks who is at address, as a client does, on a connection of its own.
+func (m *member) visit(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.address+pathHealth, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+pathHealth, nil)
 	if err != nil {
 		return err
 	}
-	req.Close = true
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return err
 	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", resp.Status)
+	defer resp.Body.Close()
+	var h health
+	if err := json.NewDecoder(resp.Body).Decode(&h); err != nil {
+		return err
+	}
+	if h.ID != m.name {
+		return m.errorf("at %s is %q", address, h.ID)
 	}
 	return nil
 }
