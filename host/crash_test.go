@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +75,7 @@ func (c *child) hammer(synced func(i int) bool) (last, durable int) {
 			f = "sync"
 		}
 		var r struct{ Value int }
-		if _, err := try(c.url, "POST", "/op", `{"f":"`+f+`"}`, &r); err != nil {
+		if _, err := try(http.DefaultClient, c.url, "POST", "/op", `{"f":"`+f+`"}`, &r); err != nil {
 			return last, durable
 		}
 		if last = r.Value; f == "sync" {
@@ -135,7 +136,7 @@ func (c *child) count() (int, []string) {
 		Value int
 		Key   []string
 	}
-	if _, err := try(c.url, "POST", "/op", `{"f":"read"}`, &r); err != nil {
+	if _, err := try(http.DefaultClient, c.url, "POST", "/op", `{"f":"read"}`, &r); err != nil {
 		c.t.Fatal(err)
 	}
 	return r.Value, r.Key
@@ -225,15 +226,15 @@ func TestPowerOfProcess(t *testing.T) {
 	c := spawn(t, dir)
 	silent := make(chan error)
 	go func() {
-		_, err := try(c.url, "POST", "/op", `{"f":"silent"}`, nil)
+		_, err := try(http.DefaultClient, c.url, "POST", "/op", `{"f":"silent"}`, nil)
 		silent <- err
 	}()
 	eventually(t, "request", func() bool {
 		var h health
-		_, err := try(c.url, "GET", "/health", "", &h)
+		_, err := try(http.DefaultClient, c.url, "GET", "/health", "", &h)
 		return err == nil && h.Counters["requests"] == 1
 	})
-	if status, err := try(c.url, "POST", "/power", "", nil); err != nil || status != 200 {
+	if status, err := try(http.DefaultClient, c.url, "POST", "/power", "", nil); err != nil || status != 200 {
 		t.Fatalf("power: %d, %v", status, err)
 	}
 	if err := <-silent; err == nil {

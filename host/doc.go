@@ -52,7 +52,9 @@
 //	connection closed                           the node stopped or died
 //
 // In the last two cases the operation may or may not have taken effect, or
-// take effect later.
+// take effect later. Keep-alive connections do not outlive the process: a
+// client drops its idle ones when a node dies, or its next operation fails on
+// one for nothing.
 //
 // GET /health is {"id","life","ready","role","term","now","wall","uptime",
 // "lamport","counters":{…}}; ready once the node has booted. GET /role is

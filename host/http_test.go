@@ -91,15 +91,16 @@ func TestHTTPErrors(t *testing.T) {
 
 // TestForgets: the node's side of a request is gone once its client is.
 func TestForgets(t *testing.T) {
-	n1 := newCluster(t, 1, func(c *Config) { c.AnswerTimeout = time.Millisecond }).nodes["n1"]
-	if status, err := n1.try("POST", "/op", `{"f":"timer","value":50}`, nil); err != nil || status != 504 {
+	n1 := newCluster(t, 1, func(c *Config) { c.AnswerTimeout = 500 * time.Millisecond }).nodes["n1"]
+	if status, err := n1.try("POST", "/op", `{"f":"hold"}`, nil); err != nil || status != 504 {
 		t.Fatalf("got %d, %v", status, err)
 	}
-	eventually(t, "an answer that nobody claims", func() bool {
-		var h health
-		n1.do("GET", "/health", "", &h)
-		return h.Counters["answers_unclaimed"] == 1
-	})
+	n1.op(`{"f":"release"}`)
+	var h health
+	n1.do("GET", "/health", "", &h)
+	if h.Counters["answers_unclaimed"] != 1 || h.Counters["answers"] != 1 {
+		t.Errorf("got %v, want 1 answer, and 1 that nobody claimed", h.Counters)
+	}
 }
 
 func TestClockAPI(t *testing.T) {

@@ -88,6 +88,9 @@ func (p *peers) run(ctx context.Context, ln net.Listener) error {
 		conn, err := ln.Accept()
 		switch {
 		case ctx.Err() != nil:
+			if err == nil { // just before ln was closed
+				conn.Close()
+			}
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("listen for peers at %s: %w", ln.Addr(), err)

@@ -63,6 +63,11 @@ func (t *toy) Request(env *node.Env, r node.Request) {
 	case "fail":
 		env.Fail(r, "no: \"never\"")
 	case "silent":
+	case "hold":
+		t.pending[0] = r
+	case "release":
+		env.Reply(t.pending[0], nil)
+		env.Reply(r, nil)
 	case "panic":
 		panic("boom")
 	case "record":
@@ -158,6 +163,7 @@ type member struct {
 	t    testing.TB
 	cfg  Config
 	url  string
+	http *http.Client // its own: a connection to an earlier life is of no use
 	stop context.CancelFunc
 	done chan struct{}
 	err  error
@@ -197,12 +203,16 @@ func listenLocal(t testing.TB, addr string) net.Listener {
 
 func start(t testing.TB, cfg Config) *member {
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &member{t: t, cfg: cfg, url: "http://" + cfg.HTTPListener.Addr().String(), stop: cancel, done: make(chan struct{})}
+	m := &member{t: t, cfg: cfg, url: "http://" + cfg.HTTPListener.Addr().String(), http: &http.Client{Transport: &http.Transport{}},
+		stop: cancel, done: make(chan struct{})}
 	go func() {
 		m.err = Run(ctx, cfg)
 		close(m.done)
 	}()
-	t.Cleanup(func() { m.end() })
+	t.Cleanup(func() {
+		m.end()
+		m.http.CloseIdleConnections()
+	})
 	return m
 }
 
@@ -226,15 +236,15 @@ func (m *member) restart() *member {
 // try sends a request and decodes the answer into v. It returns the status, or
 // an error if there was no answer.
 func (m *member) try(method, path, body string, v any) (int, error) {
-	return try(m.url, method, path, body, v)
+	return try(m.http, m.url, method, path, body, v)
 }
 
-func try(url, method, path, body string, v any) (int, error) {
+func try(client *http.Client, url, method, path, body string, v any) (int, error) {
 	req, err := http.NewRequest(method, url+path, bytes.NewBufferString(body))
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
