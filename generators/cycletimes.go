@@ -78,8 +78,8 @@ func (c *cycleTimes) Op(ctx Context) (*Op, Generator) {
 		return nil, nil
 	}
 	at := end
-	if !begun {
-		at = ctx.Time
+	if !begun || rest == nil && c.gs[i] != nil {
+		at = ctx.Time // have it noted at once that we began, that this one has run out
 	}
 	if w := wait(ctx, at); w != nil {
 		return w, next

@@ -59,7 +59,10 @@ func (s *simulation) run(g Generator) *simulation {
 			g = Tell(g, ctx, op)
 		}
 	}
-	for {
+	for step := 0; ; step++ {
+		if step > 10_000+100*s.max {
+			panic(fmt.Sprintf("%s, at %v: it promises, and does nothing", Describe(g), ctx.Time))
+		}
 		s.at = ctx.Time
 		if len(flying) > 0 && flying[0].Time <= ctx.Time {
 			op := flying[0]

@@ -59,8 +59,9 @@ func (m *mapped) notBefore() histories.Time { return notBefore(m.g) }
 
 func (m *mapped) String() string { return describe(m.name, m.g) }
 
-// Filter drops the operations of g that keep does not want. A g that goes on
-// for ever without an operation that is wanted goes on for ever.
+// Filter drops the operations of g that keep does not want, each at its time.
+// A g that goes on for ever, at once, without an operation that is wanted goes
+// on for ever.
 func Filter(keep func(Op) bool, g Generator) Generator {
 	if g == nil {
 		return nil
@@ -80,11 +81,22 @@ func (f *filter) with(g Generator) Generator {
 	return Filter(f.keep, g)
 }
 
+// Op never drops what it does not also have taken: were an operation dropped
+// and the next one, in the future, only promised, then g would begin at the
+// same place again, and a paced g would promise for ever.
 func (f *filter) Op(ctx Context) (*Op, Generator) {
-	for g := f.g; g != nil; {
+	dropped := false
+	for g := f.g; g != nil; dropped = true {
 		op, rest := g.Op(ctx)
-		if op == nil || !operation(op) || f.keep(*op) {
+		switch {
+		case op == nil:
+			return nil, f.with(rest)
+		case op.Time > ctx.Time && dropped:
+			return wait(ctx, ctx.Time), f.with(g)
+		case !operation(op) || f.keep(*op):
 			return op, f.with(rest)
+		case op.Time > ctx.Time:
+			return wait(ctx, op.Time), f.with(rest)
 		}
 		g = rest
 	}
