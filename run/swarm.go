@@ -32,9 +32,5 @@ func Swarm(m histories.Manifest, keep ...string) histories.Manifest {
 		// Half a second to two, either half of it as likely.
 		m.Interval = time.Duration(math.Exp2(2*r.Float64()-1) * float64(time.Second))
 	}
-	if m.TimeLimit == 0 {
-		// Kinds wait for one another; each needs its share of the run.
-		m.TimeLimit = 20*time.Second + time.Duration(len(m.Nemesis))*3*time.Second
-	}
 	return m
 }

@@ -117,16 +117,24 @@ func (tr *Trial) complete() histories.Manifest {
 	defaults(&m.Nodes, t.Nodes)
 	defaults(&m.Clients, 2*m.Nodes)
 	defaults(&m.Rate, 100)
-	defaults(&m.TimeLimit, 30*time.Second)
-	defaults(&m.Interval, 5*time.Second)
 	defaults(&m.Recovery, 10*time.Second)
-	timeout := time.Second
-	if m.World != "sim" {
-		timeout = 5 * time.Second
+	if m.World == "sim" {
+		defaults(&m.Timeout, time.Second)
+		defaults(&m.Interval, 1500*time.Millisecond)
+		defaults(&m.TimeLimit, simulated(len(m.Nemesis)))
+	} else {
+		defaults(&m.Timeout, 5*time.Second)
+		defaults(&m.Interval, 5*time.Second)
+		defaults(&m.TimeLimit, time.Minute)
 	}
-	defaults(&m.Timeout, timeout)
 	defaults(&m.Budget, "minority")
 	return *m
+}
+
+// simulated is how long a simulated run lasts in which so many kinds of faults
+// take turns: each needs its share, for they wait for one another.
+func simulated(kinds int) time.Duration {
+	return 20*time.Second + time.Duration(kinds)*3*time.Second
 }
 
 func defaults[T comparable](field *T, value T) {

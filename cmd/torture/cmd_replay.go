@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/run"
+	"github.com/torture-harness/torture/targets/all"
+)
+
+func newReplayCommand(a *app) *cobra.Command {
+	var world string
+	var times int
+	cmd := &cobra.Command{
+		Use:   "replay DIR|SCHEDULE",
+		Short: "Do a recorded run, or a schedule, again",
+		Long: `Replay does again what a run did. In the simulator the same seed gives the same
+history, byte by byte. With --world docker the run's operations and faults are
+played at their times in containers, where each time is a little different:
+--times says how often to try.
+
+A schedule is what torture shrink writes, or the schedule.jsonl of a run: its
+first line says what to run, the others are invocations.` + "\n" + exitStatus,
+		Example: `  torture replay runs/20261122T120000.000-raft-sim-7
+  torture replay runs/20261122T120000.000-raft-sim-7-shrunk/schedule.jsonl --world docker --times 10`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if times < 1 {
+				return errors.New("--times must be at least 1")
+			}
+			tr, err := replayed(args[0], world)
+			if err != nil {
+				return err
+			}
+			ctx, stop := untilInterrupt(cmd.Context())
+			defer stop()
+			code, hits := exitValid, 0
+			for i := range times {
+				if ctx.Err() != nil {
+					break
+				}
+				again, err := run.NewTrial(tr.Target, tr.Manifest, tr.Script)
+				if err != nil {
+					return err
+				}
+				o, err := a.conduct(ctx, again)
+				if o == nil {
+					return err
+				}
+				said := a.say(o)
+				if err != nil {
+					return err
+				}
+				if o.Verdict == checker.Invalid {
+					hits++
+				}
+				code = graver(code, exitCode(said, a.stderr))
+				if times > 1 {
+					fmt.Fprintf(a.stderr, "replay %d of %d: %s\n", i+1, times, o.Verdict)
+				}
+			}
+			if times > 1 {
+				fmt.Fprintf(a.stderr, "%d of %d replays were invalid\n", hits, times)
+			}
+			return verdictOf(code)
+		},
+	}
+	cmd.Flags().StringVar(&world, "world", "", "where to do it: sim or docker (default: where it was)")
+	cmd.Flags().IntVar(&times, "times", 1, "how often")
+	return cmd
+}
+
+// verdictOf is the error that exits with the code of a verdict.
+func verdictOf(code int) error {
+	switch code {
+	case exitValid:
+		return nil
+	case exitInvalid:
+		return verdictError(checker.Invalid)
+	case exitVacuous:
+		return verdictError(checker.Vacuous)
+	}
+	return verdictError(checker.Unknown)
+}
+
+// replayed makes the trial that repeats a run or a schedule, in a world.
+func replayed(path, world string) (*run.Trial, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	var m histories.Manifest
+	var script []histories.Op
+	if info.IsDir() {
+		tr, opened, err := openTrial(path)
+		if err != nil {
+			return nil, err
+		}
+		m, script = tr.Manifest, tr.Script
+		// Where the seed does not decide everything, what happened is played.
+		if script == nil && (m.World != "sim" || world == "docker") {
+			script = run.Schedule(opened.History)
+			m.Schedule = true
+			if n := opened.History.Len(); n > 0 {
+				m.End = opened.History.At(n - 1).Time.Duration()
+			}
+		}
+	} else {
+		s, err := histories.ReadSchedule(path)
+		if err != nil {
+			return nil, err
+		}
+		if s.Run == nil {
+			return nil, fmt.Errorf(`%s: its first line does not say what to run ({"schedule":1,"run":{…}}); give it to torture run TARGET --schedule instead`, path)
+		}
+		m, script = *s.Run, s.Ops
+		m.Schedule = true
+	}
+	if world != "" && world != m.World {
+		if world != "sim" && world != "docker" {
+			return nil, fmt.Errorf("--world %s: want sim or docker", world)
+		}
+		// Worlds differ in patience; the new one has its own.
+		m.World, m.Timeout = world, 0
+	}
+	t, err := all.Named(m.Target)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	m.ID = ""
+	return run.NewTrial(t, m, script)
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/run"
+)
+
+func newShrinkCommand(a *app) *cobra.Command {
+	var limit time.Duration
+	cmd := &cobra.Command{
+		Use:   "shrink DIR",
+		Short: "Find the few operations and faults that make a run fail",
+		Long: `Shrink drops operations and faults of a failing simulated run as long as the
+rest still fails with the same kind of anomaly. What is left becomes a run of
+its own, DIR-shrunk, with a schedule.jsonl that torture replay plays in either
+world.` + "\n" + exitStatus,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tr, opened, err := openTrial(args[0])
+			if err != nil {
+				return err
+			}
+			if tr.Manifest.World != "sim" {
+				return fmt.Errorf("%s is a run in %s: only simulated runs repeat exactly and can be shrunk; torture hunt finds one", args[0], worldName(tr.Manifest.World))
+			}
+			ctx, stop := untilInterrupt(cmd.Context())
+			defer stop()
+			o, err := a.shrink(ctx, tr, opened.History, args[0], limit)
+			if err != nil {
+				return err
+			}
+			return a.say(o)
+		},
+	}
+	cmd.Flags().DurationVar(&limit, "limit", time.Minute, "stop after this time with the smallest schedule so far")
+	return cmd
+}
+
+// shrink makes a run's directory for the smallest part of a failing run that
+// still fails.
+func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, dir string, limit time.Duration) (*outcome, error) {
+	r := tr.Checker().Check(ctx, h)
+	if r.Verdict != checker.Invalid {
+		return nil, fmt.Errorf("%s is %s: only a run with an anomaly can be shrunk", dir, r.Verdict)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	show := func(s *run.Shrunk) {
+		if terminal(a.stderr) && !a.json {
+			fmt.Fprintf(a.stderr, "\r\x1b[Kshrinking: %d operations, %d faults, %v after %d tries", s.Ops, s.Faults, s.Manifest.End.Truncate(time.Millisecond), s.Tries)
+		}
+	}
+	s, err := run.Shrink(ctx, tr, h, r, show)
+	if terminal(a.stderr) && !a.json {
+		fmt.Fprint(a.stderr, "\r\x1b[K")
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	fmt.Fprintf(a.stderr, "shrunk to %d operations and %d faults in %v, after %d tries\n", s.Ops, s.Faults, s.Manifest.End.Truncate(time.Millisecond), s.Tries)
+	m := s.Manifest
+	m.ID = filepath.Base(dir) + "-shrunk"
+	small, err := run.NewTrial(tr.Target, m, s.Script)
+	if err != nil {
+		return nil, failed(err)
+	}
+	quiet := *a
+	quiet.store = filepath.Dir(filepath.Clean(dir))
+	return quiet.conduct(context.WithoutCancel(ctx), small)
+}

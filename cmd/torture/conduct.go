@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/docker"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/report"
+	"github.com/torture-harness/torture/run"
+)
+
+// outcome is what came of a run, as --json prints it.
+type outcome struct {
+	Run      string             `json:"run"` // the directory
+	Verdict  checker.Verdict    `json:"verdict"`
+	Error    string             `json:"error,omitempty"` // torture's own failure
+	Manifest histories.Manifest `json:"manifest"`
+	Result   checker.Result     `json:"result"`
+	Ops      int                `json:"ops"` // events in the history
+	Repeat   string             `json:"repeat"`
+}
+
+// conduct does a trial: a directory, a world, the loop, the verdict and the
+// reports. Whatever happens, what was recorded is kept and the world is gone.
+func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
+	m := &tr.Manifest
+	m.Started = time.Now().UTC().Truncate(time.Millisecond)
+	m.Args, m.Revision = os.Args[1:], revision()
+	if m.ID == "" {
+		m.ID = fmt.Sprintf("%s-%s-%s-%d", m.Started.Format("20060102T150405.000"), m.Target, m.World, m.Seed)
+	}
+	dir := filepath.Join(a.store, m.ID)
+	store, err := histories.Create(dir, *m)
+	if err != nil {
+		return nil, failed(fmt.Errorf("create the run's directory: %w", err))
+	}
+	if tr.Script != nil {
+		if err := histories.WriteSchedule(filepath.Join(dir, "schedule.jsonl"), histories.Schedule{Run: m, Ops: tr.Script}); err != nil {
+			return nil, failed(err)
+		}
+	}
+	logFile, err := os.Create(filepath.Join(dir, "torture.log"))
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer logFile.Close()
+	log := a.logger(logFile)
+	defer func() { _ = log.Sync() }()
+	log.Info("run begins", zap.Any("manifest", m))
+
+	runErr := a.play(ctx, tr, store, log)
+	if runErr != nil {
+		log.Error("the run is cut short", zap.Error(runErr))
+	}
+	interrupted := errors.Is(runErr, context.Canceled)
+	if interrupted {
+		fmt.Fprintln(a.stderr, "interrupted: the faults are cured, and what there is is checked")
+		runErr = nil
+	}
+	return a.judge(context.WithoutCancel(ctx), tr, dir, runErr)
+}
+
+// play has the loop drive a world, and leaves nothing of the world behind.
+func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log *zap.Logger) (err error) {
+	defer func() { err = errors.Join(err, store.Close()) }()
+	world, err := a.world(ctx, tr, string(store.Dir), log)
+	if err != nil {
+		return err
+	}
+	dog := newWatchdog(string(store.Dir), world, log)
+	defer dog.stop()
+	progress := a.newProgress(tr, world)
+	defer progress.stop()
+
+	plan := tr.Plan(world.Now())
+	plan.Log = func(text string) { log.Info(text) }
+	err = run.Loop(ctx, plan, world, func(op histories.Op) error {
+		dog.pat()
+		progress.note(op)
+		return store.Record(op)
+	})
+	if ctx.Err() != nil {
+		heal, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		err = errors.Join(err, world.Heal(heal))
+	}
+	return errors.Join(err, world.Close())
+}
+
+func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Logger) (run.World, error) {
+	m := tr.Manifest
+	if m.World == "sim" {
+		return tr.Simulated(), nil
+	}
+	return docker.New(ctx, docker.Config{
+		RunID: m.ID, Dir: dir, Nodes: tr.Nodes, Target: m.Target, Options: tr.Options(), Timeout: m.Timeout,
+		Primary: tr.Target.Primary, Leave: tr.Target.Leave, Join: tr.Target.Join, Log: log,
+	})
+}
+
+// judge checks what a run's directory holds and writes its verdict and report.
+func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, runErr error) (*outcome, error) {
+	if tr.Manifest.World != "sim" {
+		if err := histories.Merge(dir); err != nil {
+			return nil, failed(err)
+		}
+	}
+	opened, err := histories.Open(dir)
+	if err != nil {
+		return nil, failed(err)
+	}
+	o := &outcome{Run: dir, Manifest: tr.Manifest, Ops: opened.History.Len(), Repeat: repeatCommand(dir)}
+	o.Result = checker.All(tr.Target.Name+"/"+tr.Workload.Name, tr.Checker(), nodeLogs(dir, tr)).Check(ctx, opened.History)
+	o.Verdict = o.Result.Verdict
+	if runErr != nil {
+		o.Error = runErr.Error()
+		if o.Verdict != checker.Invalid {
+			o.Verdict = checker.Unknown
+		}
+	}
+	return o, errors.Join(failed(runErr), failed(save(dir, opened.History, o)))
+}
+
+// save writes result.json, the checkers' drawings, and report.html.
+func save(dir string, h histories.History, o *outcome) error {
+	d := histories.Dir(dir)
+	for name, content := range o.Result.Files {
+		if err := d.SaveFile(name, content); err != nil {
+			return err
+		}
+	}
+	if err := d.Save("result.json", o); err != nil {
+		return err
+	}
+	f, err := os.Create(d.Path("report.html"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.HTML(f, reportInput(dir, h, o)), f.Close())
+}
+
+func reportInput(dir string, h histories.History, o *outcome) report.Input {
+	return report.Input{Manifest: o.Manifest, History: h, Result: o.Result, Dir: dir, Error: o.Error, Command: o.Repeat}
+}
+
+// say prints an outcome, and turns it into the command's error.
+func (a *app) say(o *outcome) error {
+	if a.json {
+		printJSON(a.stdout, o)
+	} else {
+		opened, err := histories.Open(o.Run)
+		if err != nil {
+			return failed(err)
+		}
+		in := reportInput(o.Run, opened.History, o)
+		in.Colour = terminal(a.stdout)
+		if err := report.Text(a.stdout, in); err != nil {
+			return failed(err)
+		}
+		if kinds := outsideOf(o.Manifest); len(kinds) > 0 {
+			fmt.Fprintf(a.stdout, "note: nothing is promised under %v; the verdict says what the checkers saw all the same\n", kinds)
+		}
+	}
+	if o.Verdict == checker.Valid {
+		return nil
+	}
+	return verdictError(o.Verdict)
+}
+
+func repeatCommand(dir string) string { return "torture replay " + dir }
+
+// revision is that of torture's source, if the build knows it.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	var rev string
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			rev = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			rev += "+dirty"
+		}
+	}
+	return rev
+}
+
+func printJSON(w io.Writer, v any) { fmt.Fprintln(w, string(histories.Encode(v))) }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/torture-harness/torture/checker"
+)
+
+// Exit codes: Jepsen's, and one for runs that prove nothing.
+const (
+	exitValid   = 0
+	exitInvalid = 1
+	exitUnknown = 2
+	exitVacuous = 3
+	exitUsage   = 254
+	exitFailed  = 255
+)
+
+const exitStatus = `
+EXIT STATUS
+    0  valid: every promise was kept
+    1  invalid: a promise was broken
+    2  unknown: the checker could not decide
+    3  vacuous: too little happened for a verdict to mean anything
+  254  usage, or input that cannot be read
+  255  torture itself failed`
+
+// verdictError ends a command with the exit code of a verdict, once all has
+// been said.
+type verdictError checker.Verdict
+
+func (e verdictError) Error() string { return checker.Verdict(e).String() }
+
+// failure is torture's own: the engine is gone, the disk is full.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}
+
+// exitCode is the one place that turns an outcome into a code. What is neither
+// a verdict nor a failure of ours is the user's: a wrong flag, a torn file.
+func exitCode(err error, stderr io.Writer) int {
+	var v verdictError
+	var f failure
+	switch {
+	case err == nil:
+		return exitValid
+	case errors.As(err, &f):
+		fmt.Fprintf(stderr, "torture failed: %v\n", err)
+		return exitFailed
+	case errors.As(err, &v):
+		return [...]int{checker.Unknown: exitUnknown, checker.Valid: exitValid, checker.Invalid: exitInvalid, checker.Vacuous: exitVacuous}[v]
+	default:
+		fmt.Fprintf(stderr, "torture: %v\n", err)
+		return exitUsage
+	}
+}
+
+// graver returns the code that counts when there were several runs.
+func graver(a, b int) int {
+	rank := map[int]int{exitValid: 0, exitUnknown: 1, exitVacuous: 2, exitInvalid: 3, exitUsage: 4, exitFailed: 5}
+	if rank[a] >= rank[b] {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/torture-harness/torture/docker"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/sim"
+	"github.com/torture-harness/torture/targets"
+	"github.com/torture-harness/torture/targets/all"
+)
+
+// trialFlags are the flags that say what a run is to be.
+type trialFlags struct {
+	m        histories.Manifest
+	nemesis  string
+	schedule string
+	own      map[string]*string // the target's flags
+}
+
+func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
+	f := &trialFlags{own: map[string]*string{}}
+	fs := cmd.Flags()
+	fs.StringVar(&f.m.Workload, "workload", "", "what clients do: "+strings.Join(t.WorkloadNames(), ", ")+" (default: the bug's, or the first)")
+	fs.StringVar(&f.m.Bug, "bug", "", "plant a bug: "+strings.Join(t.BugNames(), ", "))
+	fs.IntVar(&f.m.Nodes, "nodes", t.Nodes, "size of the cluster")
+	fs.IntVar(&f.m.Clients, "clients", 0, "concurrent clients (default two for each node)")
+	fs.Float64Var(&f.m.Rate, "rate", 100, "operations per second, all clients together")
+	fs.DurationVar(&f.m.TimeLimit, "time-limit", 0, "how long clients work and faults happen (default 1m in containers; in the simulator 20s, and 3s more for each kind of fault)")
+	fs.DurationVar(&f.m.Timeout, "timeout", 0, "when a client gives an operation up (default 1s simulated, 5s in containers)")
+	fs.DurationVar(&f.m.Recovery, "recovery", 0, "from the last cure to the final operations (default 10s)")
+	fs.StringVar(&f.nemesis, "nemesis", "all", "kinds of faults, by comma; all that world, target and promise share, or none")
+	fs.DurationVar(&f.m.Interval, "interval", 0, "mean length of a fault and of the calm after it (default 5s in containers, 1.5s in the simulator)")
+	fs.StringVar(&f.m.Targets, "targets", "", "whom faults strike: one, minority, majority, all, primaries, !primaries, n1,n3 or a partition's shape (default: drawn)")
+	fs.StringVar(&f.m.Budget, "budget", "minority", "how many nodes may be unable to answer at once: minority, all or a number")
+	for _, flag := range t.Flags {
+		f.own[flag.Name] = fs.String(flag.Name, flag.Values[0], flag.Doc+": "+strings.Join(flag.Values, ", "))
+		_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(flag.Values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	_ = cmd.RegisterFlagCompletionFunc("bug", cobra.FixedCompletions(t.BugNames(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("workload", cobra.FixedCompletions(t.WorkloadNames(), cobra.ShellCompDirectiveNoFileComp))
+	return f
+}
+
+// manifest is what the flags say, for a world. Only flags that were given
+// count against a bug's own.
+func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string) (histories.Manifest, error) {
+	m := f.m
+	m.Target, m.World = t.Name, world
+	m.Flags = map[string]string{}
+	for name, value := range f.own {
+		if cmd.Flags().Changed(name) {
+			m.Flags[name] = *value
+		}
+	}
+	flags := t.Defaults()
+	bug, _ := t.Bug(m.Bug)
+	for _, set := range []map[string]string{bug.Flags, m.Flags} {
+		for k, v := range set {
+			flags[k] = v
+		}
+	}
+	workload := m.Workload
+	if workload == "" {
+		workload = bug.Workload
+	}
+	if workload == "" {
+		workload = t.Workloads[0].Name
+	}
+	able := possible(world, t)
+	if f.nemesis == "all" {
+		able = promised(t, workload, flags, able)
+	}
+	kinds, err := nemesis.ParseKinds(f.nemesis, able)
+	if err != nil {
+		return m, fmt.Errorf("--nemesis: %w", err)
+	}
+	for _, k := range kinds {
+		m.Nemesis = append(m.Nemesis, string(k))
+	}
+	return m, nil
+}
+
+// possible are the kinds that both world and target can do.
+func possible(world string, t targets.Target) (kinds []nemesis.Kind) {
+	able := sim.Kinds()
+	if world == "docker" {
+		able = docker.Kinds()
+	}
+	for _, k := range able {
+		if slices.Contains(t.Faults, k) {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// promised are those of kinds under which all promises about the workload hold.
+func promised(t targets.Target, workload string, flags map[string]string, kinds []nemesis.Kind) []nemesis.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k nemesis.Kind) bool {
+		return !slices.ContainsFunc(t.Promises, func(p targets.Promise) bool {
+			return p.Workload == workload && targets.Holds(p.When, flags)
+		}) || slices.ContainsFunc(t.Promises, func(p targets.Promise) bool {
+			return p.Workload == workload && targets.Holds(p.When, flags) && !slices.Contains(p.Under, k)
+		})
+	})
+}
+
+// outside are the kinds of m under which nothing is promised.
+func outside(t targets.Target, m histories.Manifest) (kinds []string) {
+	for _, k := range m.Nemesis {
+		if len(promised(t, m.Workload, m.Flags, []nemesis.Kind{nemesis.Kind(k)})) == 0 {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// chooseWorld answers for --world auto: containers when an engine answers.
+func chooseWorld(ctx context.Context, asked string) (world, why string, err error) {
+	switch asked {
+	case "sim", "docker":
+		return asked, "as asked", nil
+	case "auto":
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		info, err := docker.Available(ctx)
+		if err != nil {
+			return "sim", fmt.Sprintf("no Docker Engine answers (%v)", err), nil
+		}
+		return "docker", fmt.Sprintf("Docker Engine %s answers", info.Version), nil
+	}
+	return "", "", fmt.Errorf("--world %s: want auto, sim or docker", asked)
+}
+
+// perTarget gives cmd a subcommand for each target, so that each has its own
+// flags and help.
+func perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Command) *cobra.Command {
+	for _, t := range all.Targets() {
+		cmd.AddCommand(make(t))
+	}
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s needs a target: %s", cmd.Name(), strings.Join(all.Names(), ", "))
+		}
+		_, err := all.Named(args[0])
+		return err
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
+// newSeed draws a seed for a run that was given none.
+func newSeed() uint64 { return uint64(rand.Uint32()) }
