@@ -46,7 +46,9 @@ func (c *chart) begin(label string, fs []fault) {
 		c.kinds = max(c.kinds, f.Colour+1)
 	}
 	height := marginTop + chartHeight + 22 + strip*c.kinds + 4
-	fmt.Fprintf(c, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, height, label)
+	// The more kinds, the more shades lie over one another.
+	shade := max(0.03, 0.25/float64(c.kinds+1))
+	fmt.Fprintf(c, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s" style="--shade:%.3f">`, chartWidth, height, label, shade)
 	for _, f := range fs {
 		if !f.Effective {
 			continue

@@ -94,7 +94,7 @@
       if (!f.in || f.b > to || f.c < from) continue;
       const a = Math.max(x(f.b), left), b = Math.min(x(f.c), width);
       g.fillStyle = style.kinds[f.r];
-      g.globalAlpha = f.ok ? 0.09 : 0.04;
+      g.globalAlpha = Math.max(0.03, 0.25 / (data.kinds + 1)) * (f.ok ? 1 : 0.5);
       g.fillRect(a, top(data.kinds), b - a, height - foot - top(data.kinds));
       g.globalAlpha = 0.3;
       const i0 = Math.max(x(f.a), left), i1 = Math.min(x(f.d), width);
@@ -107,7 +107,7 @@
     for (const s of data.spans) {
       if (s.b > to || s.c < from) continue;
       const a = Math.max(x(s.b), left), b = Math.min(x(s.c), width);
-      g.fillStyle = s.k === "down" ? style.down : `hsl(${(s.n * 137 + 140) % 360} 60% 50% / ${s.n === 0 ? 0.3 : 0.15})`;
+      g.fillStyle = s.k === "down" ? style.down : `hsl(${(s.n * 137 + 140) % 360} 60% 50% / 0.25)`;
       g.fillRect(a, top(s.r) + 1, Math.max(b - a, 1), rowHeight - 2);
       label(s.k === "down" ? "down: " + s.s : s.s, a, top(s.r), b - a, s.k === "down" ? style.paper : style.ink);
     }
