@@ -133,6 +133,7 @@ func (t *timelines) last() {
 			case rest > 0:
 				could = 1<<rest - 1
 			}
+			now[w] &= could // what was read before it was added is another matter
 			each(noPresent[w]&now[w], func(b int) { t.present[64*w+b] = i })
 			each(noAbsent[w]&could&^now[w], func(b int) { t.absent[64*w+b] = i })
 			noPresent[w] &^= now[w]
