@@ -90,6 +90,9 @@ func (n *replica) Start(env *node.Env) {
 	env.Sync() // before the life's number names anything
 
 	n.install(env)
+	if n.life > 1 {
+		n.recordTruncate(env, n.store.last())
+	}
 	hard := n.store.hard
 	n.term, n.committed = hard.GetTerm(), max(hard.GetCommit(), n.applied)
 	n.voted = ballot{hard.GetTerm(), hard.GetVote()}

@@ -25,8 +25,8 @@ func (n *replica) recordAppend(env *node.Env, e *pb.Entry) {
 	env.Record("append", fields(nil).number("term", e.GetTerm()).number("idx", e.GetIndex()).text("op", opName(e)).end())
 }
 
-// recordTruncate tells that the log ended at idx for a moment, since what
-// followed was replaced.
+// recordTruncate tells that the log ends at idx: what followed is replaced, or
+// this is what a restart finds.
 func (n *replica) recordTruncate(env *node.Env, idx uint64) {
 	env.Record("truncate", fields(nil).number("idx", idx).end())
 }
