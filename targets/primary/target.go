@@ -116,14 +116,16 @@ func promises(workload, atPrimary string) (all []targets.Promise) {
 	return all
 }
 
-// keys is how many registers there are.
-const keys = 5
+const (
+	keys      = 5   // registers in use at a time
+	opsPerKey = 100 // after which a register is given up for a fresh one: long histories of one are costly to judge
+)
 
 func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator) targets.Workload {
 	return targets.Workload{
 		Name: name,
 		Doc:  doc,
-		Ops:  func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), 0) },
+		Ops:  func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), opsPerKey) },
 		Final: func(p targets.Params) gen.Generator {
 			var all []gen.Generator
 			for k := range keys {
