@@ -68,20 +68,29 @@ func minimise[S comparable, C any](ctx context.Context, m Model[S, C], part []sp
 			}
 		}
 	}
-	return &witness{spans: kept, why: m.sentence(part, kept, out)}
+	return m.tell(part, kept, out)
 }
 
-// sentence tells of the calls kept.
-func (m Model[S, C]) sentence(part []span[C], kept []int, out outcome[S]) string {
+const (
+	witnessMax = 24 // calls of a witness that could not be made smaller
+	toldMax    = 8  // of those, how many its sentence tells of
+)
+
+// tell makes a witness of the calls kept: the last to end, and what it comes
+// after, in the order of their begins.
+func (m Model[S, C]) tell(part []span[C], kept []int, out outcome[S]) *witness {
 	last := slices.MaxFunc(kept, func(a, b int) int { return cmp.Compare(part[a].op(), part[b].op()) })
+	before := slices.DeleteFunc(kept, func(i int) bool { return i == last })
+	n := len(before)
+	before = before[max(0, n-witnessMax+1):]
 	var given []string
-	for _, i := range kept {
-		if i != last && len(given) < 8 {
+	if told := before[max(0, len(before)-toldMax):]; len(told) > 0 {
+		if n > len(told) {
+			given = append(given, fmt.Sprintf("%d calls before", n-len(told)))
+		}
+		for _, i := range told {
 			given = append(given, m.told(part[i]))
 		}
-	}
-	if n := len(kept) - 1 - len(given); n > 0 {
-		given = append(given, fmt.Sprintf("and %d more", n))
 	}
 	var held []string
 	for _, s := range out.states {
@@ -92,7 +101,7 @@ func (m Model[S, C]) sentence(part []span[C], kept []int, out outcome[S]) string
 	if len(given) > 0 {
 		why += ", given " + strings.Join(given, ", ")
 	}
-	return why + "; the state before it ended could be " + strings.Join(held, " or ")
+	return &witness{spans: append([]int{last}, before...), why: why + "; the state before it ended could be " + strings.Join(held, " or ")}
 }
 
 func (m Model[S, C]) told(s span[C]) string {

@@ -25,6 +25,9 @@ func random(t *testing.T, n int, f func(t *testing.T, r *rand.Rand)) {
 	}
 }
 
+// newRand is a source of its own.
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 11)) }
+
 func raw(format string, args ...any) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(format, args...))
 }

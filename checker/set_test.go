@@ -47,12 +47,7 @@ func randomSet(r *rand.Rand) []histories.Op {
 
 // fate is the fate of element v by Jepsen's definition.
 func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
-	type read struct {
-		begin, end int
-		has        bool
-	}
 	var add histories.Call
-	var reads []read
 	known := never
 	for _, c := range calls {
 		if c.Invoke.F == "add" && string(c.Invoke.Value) == v {
@@ -71,12 +66,10 @@ func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
 		if err := json.Unmarshal(c.Complete.Value, &list); err != nil {
 			panic(err)
 		}
-		x := read{c.Invoke.Index, c.Complete.Index, slices.Contains(list, json.Number(v))}
-		reads = append(reads, x)
-		if x.has {
-			known, present = min(known, x.end), max(present, x.begin)
+		if slices.Contains(list, json.Number(v)) {
+			known, present = min(known, c.Complete.Index), max(present, c.Invoke.Index)
 		} else {
-			absent = max(absent, x.begin)
+			absent = max(absent, c.Invoke.Index)
 		}
 	}
 	stable = present != noRead && absent < present
