@@ -122,6 +122,16 @@ func TestScheduleKeepsToItsBudget(t *testing.T) {
 				t.Fatalf("seed %d: injected at %s, after the limit of %s", seed, op.Time, p.TimeLimit)
 			}
 		}
+		inForce := map[histories.Process]histories.Time{}
+		for _, op := range ops {
+			switch {
+			case p.TimeLimit == 0 || clumsy:
+			case op.F == Inject && op.Type == histories.OK:
+				inForce[op.Process] = op.Time
+			case op.F == Cure && op.Type == histories.Invoke && op.Time > max(inForce[op.Process], histories.Time(p.TimeLimit)):
+				t.Fatalf("seed %d: %s is cured at %s, in force since %s, the limit being %s", seed, op.Process, op.Time, inForce[op.Process], p.TimeLimit)
+			}
+		}
 		if p.TimeLimit > 0 && !clumsy && len(last) > 0 {
 			t.Fatalf("seed %d: left in force after the limit: %+v", seed, last)
 		}
@@ -228,6 +238,67 @@ func TestScheduleIsAPhase(t *testing.T) {
 	f, _ := histories.Decode[Fault](ops[len(ops)-1])
 	if open != 0 || f.ID != "after" {
 		t.Errorf("%d faults in force when the phase ended with %s", open, f.ID)
+	}
+}
+
+// A fault that needs the whole budget gets its turn among small ones that
+// come all the time.
+func TestLargeFaultsGetTheirTurn(t *testing.T) {
+	p := Plan{Kinds: competing, Interval: 2 * time.Second, Nodes: names(5), TimeLimit: time.Minute}
+	p.Targets = must(ParseTargets("kill=n1,n2; one", p.Nodes))
+	for seed := range uint64(*seeds) {
+		kills := 0
+		for _, op := range newWorld(t, seed, p).run(p.Generator(), time.Hour) {
+			if op.Process == Kill.Process() && op.F == Inject && op.Type == histories.OK {
+				kills++
+			}
+		}
+		if kills < 3 {
+			t.Errorf("seed %d: %d kills in a minute", seed, kills)
+		}
+	}
+}
+
+// Primaries are hit once there are some, although nothing else happens.
+func TestScheduleWaitsForPrimaries(t *testing.T) {
+	p := Plan{Kinds: []Kind{Kill}, Interval: time.Second, Nodes: names(3), TimeLimit: time.Minute}
+	p.Targets = must(ParseTargets("primaries", p.Nodes))
+	w := newWorld(t, 1, p)
+	w.primaries = func(now histories.Time) []string {
+		if now < histories.Time(20*time.Second) {
+			return nil
+		}
+		return []string{"n2", "gone"}
+	}
+	ops := w.run(p.Generator(), time.Hour)
+	if len(ops) == 0 {
+		t.Fatal("no fault at all")
+	}
+	f, err := Decode(ops[0])
+	if err != nil || !slices.Equal(f.Targets, []string{"n2"}) || ops[0].Time > histories.Time(22*time.Second) {
+		t.Errorf("the first fault is %+v at %s, want a kill of n2 after 20s", f, ops[0].Time)
+	}
+}
+
+// Cures that are never confirmed are given up, some time after the limit.
+func TestScheduleGivesUp(t *testing.T) {
+	p := Plan{Kinds: []Kind{Kill, Loss}, Interval: time.Second, Nodes: names(3), TimeLimit: 2 * time.Second}
+	w := newWorld(t, 1, p)
+	w.outcome = func(_ *rand.Rand, op histories.Op) histories.Type {
+		if op.F == Cure {
+			return histories.Info
+		}
+		return histories.OK
+	}
+	ops := w.run(p.Generator(), time.Hour)
+	cures := 0
+	for _, op := range ops {
+		if op.F == Cure && op.Type == histories.Invoke {
+			cures++
+		}
+	}
+	if last := ops[len(ops)-1]; cures != 2*curesMax || last.Time > histories.Time(20*time.Second) {
+		t.Errorf("%d cures of 2 faults until %s, want %d", cures, last.Time, 2*curesMax)
 	}
 }
 
