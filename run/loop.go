@@ -26,6 +26,11 @@ type Plan struct {
 // ErrStuck is returned when the generator waits for an event and none can come.
 var ErrStuck = errors.New("the generator waits, and nothing is in flight that it could wait for")
 
+// patience is how long a client waits after an operation that failed before it
+// tries another. Else the clients of a node that is down, or refuses, would use
+// up all operations there are.
+const patience = 100 * time.Millisecond
+
 const forever = histories.Time(math.MaxInt64)
 
 // Loop asks p.Generator for operations, has w do them, and hands every op to
@@ -138,14 +143,7 @@ func (l *loop) begin(op histories.Op) error {
 			return err
 		}
 		l.view = l.view.After(op)
-		op.Time = op.Time.Add(d)
-		i, _ := slices.BinarySearchFunc(l.sleepers, op.Time+1, func(s histories.Op, t histories.Time) int {
-			if s.Time < t {
-				return -1
-			}
-			return 1
-		})
-		l.sleepers = slices.Insert(l.sleepers, i, op)
+		l.sleep(op, d)
 		return nil
 	}
 	l.view = l.view.After(op)
@@ -156,6 +154,18 @@ func (l *loop) begin(op histories.Op) error {
 	}
 	l.world.Invoke(op)
 	return nil
+}
+
+// sleep keeps op's process busy for d, doing nothing.
+func (l *loop) sleep(op histories.Op, d time.Duration) {
+	op.Time = op.Time.Add(d)
+	i, _ := slices.BinarySearchFunc(l.sleepers, op.Time+1, func(s histories.Op, t histories.Time) int {
+		if s.Time < t {
+			return -1
+		}
+		return 1
+	})
+	l.sleepers = slices.Insert(l.sleepers, i, op)
 }
 
 // wake ends the first sleeper's sleep.
@@ -182,7 +192,11 @@ func (l *loop) happened(op histories.Op, ok bool) error {
 		return fmt.Errorf("op %d: the world completes %s of process %s with an invocation", op.Index, op.F, op.Process)
 	}
 	delete(l.open, op.Process)
-	l.view = l.view.After(op)
+	if op.Type == histories.Fail && op.Process.Client() {
+		l.sleep(op, patience)
+	} else {
+		l.view = l.view.After(op)
+	}
 	if err := l.note(op, true); err != nil {
 		return err
 	}

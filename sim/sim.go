@@ -90,10 +90,6 @@ type event struct {
 // hide anomalies; none would let a client spin without time going on.
 const clientLatency = 10 * time.Microsecond
 
-// clientPatience is how long a client waits before it reports that a connection
-// was refused. Else the clients of a dead node would use up all operations.
-const clientPatience = 100 * time.Millisecond
-
 // New boots a cluster.
 func New(cfg Config) *World {
 	if cfg.Timeout <= 0 {
@@ -235,7 +231,7 @@ func (w *World) call(m *machine, c *call) {
 func (w *World) request(m *machine, c *call) {
 	switch {
 	case m.proc == nil:
-		w.after(clientPatience, func() { w.finish(c, histories.Fail, nil, "connection refused", nil) })
+		w.finish(c, histories.Fail, nil, "connection refused", nil)
 	case m.paused:
 		m.held = append(m.held, event{kind: request, to: m.index, call: c})
 	default:
