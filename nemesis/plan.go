@@ -96,26 +96,6 @@ func (p Plan) possible(k Kind) error {
 	return fmt.Errorf("nemesis %s with targets %q harms nobody in a cluster of %d nodes", k, p.Targets, len(p.Nodes))
 }
 
-// Swarm draws a plan that differs from p in what a seed may vary: it leaves out
-// kinds, each with one chance in three, but not all of them, and has an interval
-// from half to twice as long. Leaving out is what lets the others show
-// (Groce, Zhang, Eide, Chen and Regehr, "Swarm testing", ISSTA 2012).
-func (p Plan) Swarm(r *rand.Rand) Plan {
-	var kept []Kind
-	all := p.sorted()
-	for _, k := range all {
-		if r.IntN(3) > 0 {
-			kept = append(kept, k)
-		}
-	}
-	if last := r.IntN(max(1, len(all))); len(kept) == 0 && len(all) > 0 {
-		kept = all[last : last+1]
-	}
-	p.Kinds = kept
-	p.Interval = time.Duration(logUniform(r, 0.5, 2) * float64(p.Interval)).Round(time.Millisecond)
-	return p
-}
-
 // Generator is p as a generator; nil if p has no kinds. It panics if p is not
 // valid.
 //

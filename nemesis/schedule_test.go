@@ -308,25 +308,6 @@ func TestNoKindsNoGenerator(t *testing.T) {
 	}
 }
 
-func TestSwarmKeepsSomething(t *testing.T) {
-	p := Plan{Kinds: competing, Interval: 2 * time.Second, Nodes: names(5)}
-	counts := map[Kind]int{}
-	for seed := range uint64(1000) {
-		s := p.Swarm(rand.New(rand.NewPCG(seed, 0)))
-		if len(s.Kinds) == 0 || s.Interval < time.Second || s.Interval > 4*time.Second {
-			t.Fatalf("seed %d: %v every %s", seed, s.Kinds, s.Interval)
-		}
-		for _, k := range s.Kinds {
-			counts[k]++
-		}
-	}
-	for _, k := range competing {
-		if counts[k] < 550 || counts[k] > 780 {
-			t.Errorf("%s is in %d of 1000 plans, want about 667", k, counts[k])
-		}
-	}
-}
-
 // What a schedule costs each event of a run that does not concern it, while
 // most kinds wait for the budget.
 func BenchmarkAsk(b *testing.B) {
