@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/torture-harness/torture/histories"
@@ -45,7 +44,6 @@ func PrimaryReplica(o PrimaryReplicaOptions) Checker {
 		}
 		p := replication{
 			findings: find("primary-replica"), o: o, h: h, end: endingOf(h),
-			orders: map[uint64][]int32{}, places: map[int32]uint64{},
 		}
 		p.findPrimaries()
 		if err := p.read(ctx); err != nil {
@@ -73,10 +71,10 @@ type replication struct {
 	nodes    nodes
 	ops      dictionary // names of writes
 	copies   []*replicaLog
-	orders   map[uint64][]int32 // of an idx, the ops that a primary put there
-	places   map[int32]uint64   // of an op, its idx at a primary
-	announce bool               // primaries announce themselves
-	primary  int32              // the last
+	orders   table[[]int32] // of an idx, the ops that a primary put there
+	places   table[uint64]  // of an op, 1 + its idx at a primary
+	announce bool           // primaries announce themselves
+	primary  int32          // the last
 	records  int
 }
 
@@ -84,32 +82,26 @@ type replication struct {
 type replicaLog struct {
 	primary bool
 	down    bool
-	life    int
+	life    int32
 	last    uint64 // highest idx
-	at      map[uint64]placed
-	held    map[int32]int // of an op that was ever in the log, the record
+	at      table[placed]
+	held    table[int] // of an op that was ever in the log, 1 + the record
 	final   *finalLog
 }
 
 // cut drops what lies after idx.
 func (log *replicaLog) cut(idx uint64) {
-	if idx >= log.last {
-		return
+	if idx < log.last {
+		log.at.cut(idx)
+		log.last = idx
 	}
-	if log.last-idx > uint64(len(log.at)) {
-		maps.DeleteFunc(log.at, func(at uint64, _ placed) bool { return at > idx })
-	} else {
-		for at := idx + 1; at <= log.last; at++ {
-			delete(log.at, at)
-		}
-	}
-	log.last = idx
 }
 
+// placed is what lies at one place of a log; nothing if by is 0.
 type placed struct {
 	op   int32
-	by   int // record
-	life int
+	life int32
+	by   int // 1 + record
 }
 
 type finalLog struct {
@@ -151,7 +143,7 @@ func (p *replication) read(ctx context.Context) error {
 			continue
 		}
 		for int(n) >= len(p.copies) {
-			p.copies = append(p.copies, &replicaLog{at: map[uint64]placed{}, held: map[int32]int{}})
+			p.copies = append(p.copies, &replicaLog{})
 		}
 		log := p.copies[n]
 		switch p.h.F(i) {
@@ -194,8 +186,7 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 	}
 	p.records++
 	idx, op, who := uint64(place), p.ops.of(name), p.nodes.names[n]
-	before, had := log.at[idx]
-	if had && before.op == op && before.life < log.life {
+	if before := log.at.get(idx); before.by > 0 && before.op == op && before.life < log.life {
 		return nil // recorded once more
 	}
 	appends := p.h.F(i) == "append"
@@ -205,13 +196,13 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 	if !appends {
 		p.sequence(i, n, log, idx, op)
 	}
-	known := p.orders[idx]
+	known := p.orders.get(idx)
 	switch {
 	case appends && log.primary:
 		if !slices.Contains(known, op) {
-			p.orders[idx] = append(known, op)
+			p.orders.put(idx, append(known, op))
 		}
-		p.places[op] = idx
+		p.places.put(uint64(op), idx+1)
 	case appends:
 		p.addf("replica-wrote", []int{i}, "op %d: %s, which is not the primary, put %s at %d of its log", i, who, p.ops.name(op), idx)
 		if len(known) > 0 && !slices.Contains(known, op) {
@@ -222,8 +213,8 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 	case !slices.Contains(known, op):
 		p.addf("divergence", []int{i}, "op %d: %s applied %s as %d, where the primary has %s", i, who, p.ops.name(op), idx, p.ops.name(known[len(known)-1]))
 	}
-	log.at[idx] = placed{op, i, log.life}
-	log.held[op] = i
+	log.at.put(idx, placed{op, log.life, i + 1})
+	log.held.put(uint64(op), i+1)
 	log.last = max(log.last, idx)
 	return nil
 }
@@ -231,16 +222,19 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 // sequence: a replica applies the log without gaps, in order.
 func (p *replication) sequence(i int, n int32, log *replicaLog, idx uint64, op int32) {
 	who, name := p.nodes.names[n], p.ops.name(op)
+	before := log.at.get(log.last).by - 1 // the record of the last entry, or -1
 	switch {
-	case idx == log.last+1 || len(log.at) == 0 && log.last == 0:
-		if idx > 1 && log.last == 0 {
+	case idx == log.last+1:
+	case idx > log.last && before < 0:
+		if idx > 1 {
 			p.addf("replica-gap", []int{i}, "op %d: %s applied %s as %d, and nothing before it", i, who, name, idx)
 		}
 	case idx > log.last:
-		p.addf("replica-gap", []int{log.at[log.last].by, i}, "op %d: %s applied %s as %d, after %d (op %d)", i, who, name, idx, log.last, log.at[log.last].by)
+		p.addf("replica-gap", []int{before, i}, "op %d: %s applied %s as %d, after %d (op %d)", i, who, name, idx, log.last, before)
+	case before < 0:
+		p.addf("replica-reorder", []int{i}, "op %d: %s applied %s as %d, when it had come to %d", i, who, name, idx, log.last)
 	default:
-		p.addf("replica-reorder", []int{log.at[log.last].by, i}, "op %d: %s applied %s as %d, when it had come to %d (op %d)",
-			i, who, name, idx, log.last, log.at[log.last].by)
+		p.addf("replica-reorder", []int{before, i}, "op %d: %s applied %s as %d, when it had come to %d (op %d)", i, who, name, idx, log.last, before)
 	}
 }
 
@@ -306,15 +300,15 @@ func (p *replication) lost() {
 			return
 		}
 		op := p.ops.of(name)
-		place, placed := p.places[op]
-		if kept[op] || end > p.firstFinal(finals) || from > 1 && (!placed || place < from) {
+		place := p.places.get(uint64(op)) // plus 1
+		if kept[op] || end > p.firstFinal(finals) || from > 1 && place < from+1 {
 			return
 		}
 		ops := []int{end}
 		fate := "no node recorded it"
 		for n, log := range p.copies {
-			by, held := log.held[op]
-			if !held {
+			by := log.held.get(uint64(op)) - 1
+			if by < 0 {
 				continue
 			}
 			if phase && log.final == nil && !log.down {

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -131,4 +132,42 @@ func eachCall(h histories.History, yield func(begin, end int, outcome histories.
 			yield(i, never, histories.Info)
 		}
 	}
+}
+
+// table maps small whole numbers, of which most up to the greatest are used, to
+// values. Numbers that lie far off are kept apart, so that a malformed history
+// does not fill the memory.
+type table[T any] struct {
+	near []T
+	far  map[uint64]T
+}
+
+const tableGap = 1 << 12
+
+func (t *table[T]) get(i uint64) (v T) {
+	if i < uint64(len(t.near)) {
+		return t.near[i]
+	}
+	return t.far[i]
+}
+
+func (t *table[T]) put(i uint64, v T) {
+	if n := uint64(len(t.near)); i >= n+tableGap || i >= n && len(t.far) > 0 {
+		if t.far == nil {
+			t.far = map[uint64]T{}
+		}
+		t.far[i] = v
+		return
+	}
+	for i >= uint64(len(t.near)) {
+		var zero T
+		t.near = append(t.near, zero)
+	}
+	t.near[i] = v
+}
+
+// cut forgets the values of all numbers greater than i.
+func (t *table[T]) cut(i uint64) {
+	t.near = t.near[:min(uint64(len(t.near)), i+1)]
+	maps.DeleteFunc(t.far, func(j uint64, _ T) bool { return j > i })
 }
