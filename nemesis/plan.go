@@ -29,10 +29,10 @@ type Plan struct {
 	// a generator that others are preferred to is asked for its first operation
 	// again and again.)
 	Start histories.Time
-	// TimeLimit, counted from Start, ends the
-	// schedule: it injects nothing more, cures at once what is in force, and
-	// has run out when all that is over. 0: it goes on for ever, and leaves to
-	// others to heal the cluster.
+	// TimeLimit, counted from Start, ends the schedule: it injects nothing
+	// more, cures at once what is in force, and has run out when all that is
+	// over. 0: it goes on for ever, and leaves it to others to heal the
+	// cluster.
 	TimeLimit time.Duration
 }
 

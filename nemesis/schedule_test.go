@@ -259,6 +259,20 @@ func TestLargeFaultsGetTheirTurn(t *testing.T) {
 	}
 }
 
+// A schedule counts from its start, whenever it is asked.
+func TestScheduleStarts(t *testing.T) {
+	p := Plan{Kinds: []Kind{Kill, Loss}, Interval: time.Second, Nodes: names(3), TimeLimit: 10 * time.Second}
+	first := newWorld(t, 1, p).run(p.Generator(), time.Hour)
+	p.Start = histories.Time(time.Minute)
+	second := newWorld(t, 1, p).run(p.Generator(), time.Hour)
+	for i := range second {
+		second[i].Time -= p.Start
+	}
+	if len(first) == 0 || transcript(first) != transcript(second) {
+		t.Errorf("from the beginning\n%s\na minute later\n%s", transcript(first), transcript(second))
+	}
+}
+
 // Primaries are hit once there are some, although nothing else happens.
 func TestScheduleWaitsForPrimaries(t *testing.T) {
 	p := Plan{Kinds: []Kind{Kill}, Interval: time.Second, Nodes: names(3), TimeLimit: time.Minute}
