@@ -76,6 +76,7 @@ type World struct {
 	leases    leases
 	version   uint64 // counts changes of leases
 	curing    int    // cures under way
+	enacting  int    // changes of leases that are not carried out yet
 	changed   chan struct{}
 	primaries []string
 

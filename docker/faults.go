@@ -53,6 +53,9 @@ func (w *World) nemesis(op histories.Op) {
 		defer cancel()
 		begun := time.Now()
 		e, err := w.enact(ctx, f, inject)
+		if err == nil && f.Kind != nemesis.Membership {
+			w.observe(ctx, f, inject, &e)
+		}
 		e = e.Conclude()
 		op.Type, op.Value, op.Error = histories.OK, histories.Encode(e), ""
 		switch {
@@ -111,8 +114,16 @@ func (w *World) drop(id string) (nemesis.Fault, error) {
 // change tells whoever watches that the leases are others. w.mu is held.
 func (w *World) change() {
 	w.version++
+	w.enacting++
 	close(w.changed)
 	w.changed = make(chan struct{})
+}
+
+// enacted notes that a change of leases is carried out, or cannot be.
+func (w *World) enacted() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.enacting--
 }
 
 // watch returns what is closed at the next change of leases.
@@ -143,10 +154,10 @@ func (w *World) healed() {
 	w.out.put(histories.Op{Process: histories.World, Type: histories.Info, F: "heal", Value: histories.Encode(struct{}{})}, 0)
 }
 
-// enact makes the cluster what the leases say, and looks at the victims of f.
+// enact makes the cluster what the leases say. Nodes that are to be back are.
 func (w *World) enact(ctx context.Context, f nemesis.Fault, inject bool) (nemesis.Evidence, error) {
+	defer w.enacted()
 	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
-	var err error
 	switch {
 	case f.Kind == nemesis.Membership:
 		what := w.cfg.Leave
@@ -156,14 +167,18 @@ func (w *World) enact(ctx context.Context, f nemesis.Fault, inject bool) (nemesi
 		e.Checks = w.admin(ctx, f, what)
 		return e, nil
 	case takesDown(f.Kind) || f.Kind == nemesis.Pause || f.Kind == nemesis.Clock:
-		err = inParallel(f.Targets, func(name string) error { return w.byName[name].settle(ctx) })
-	default:
-		err = inParallel(w.members, func(m *member) error { return m.obey(ctx) })
+		return e, inParallel(f.Targets, func(name string) error {
+			m := w.byName[name]
+			if err := m.settle(ctx); err != nil || inject || m.now() != running {
+				return err
+			}
+			wait, cancel := context.WithTimeout(ctx, recovery)
+			defer cancel()
+			_ = m.healthy(wait) // the evidence will tell
+			return nil
+		})
 	}
-	if err != nil {
-		return e, err
-	}
-	return w.observe(ctx, f, inject), nil
+	return e, inParallel(w.members, func(m *member) error { return m.obey(ctx) })
 }
 
 // Heal ends every fault at once.
@@ -182,6 +197,7 @@ func (w *World) Heal(ctx context.Context) error {
 		}
 		return m.healthy(ctx)
 	})
+	w.enacted()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if had && w.curing == 0 && len(w.leases) == 0 {
@@ -199,7 +215,7 @@ func (m *member) settle(ctx context.Context) error {
 		return m.errorf("it is busy: %w", ctx.Err())
 	}
 	defer func() { <-m.acting }()
-	for {
+	for refused := 0; ; {
 		ls, _ := m.w.held()
 		want := ls.intent(m.name)
 		var err error
@@ -228,7 +244,9 @@ func (m *member) settle(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			if refused++; refused == attempts || ctx.Err() != nil || m.refresh(ctx) != nil {
+				return err
+			}
 		}
 	}
 }

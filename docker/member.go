@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"go.uber.org/zap"
 
@@ -171,14 +172,33 @@ func (m *member) record(f string, value any) { m.w.out.put(m.op(f, value), 0) }
 // kill ends the present life at once, even a paused one. Exit is for cause.
 func (m *member) kill(ctx context.Context, cause string) error {
 	exited := m.condemn(cause)
-	err := m.w.cli.ContainerKill(ctx, m.nodeID, "SIGKILL")
-	select {
-	case <-exited:
-		return nil
-	default:
-	}
-	if err != nil {
+	// A conflict says that it has ended already: of that we hear soon.
+	if err := m.w.cli.ContainerKill(ctx, m.nodeID, "SIGKILL"); err != nil && !cerrdefs.IsConflict(err) {
 		return m.errorf("kill: %w", err)
+	}
+	return m.awaitExit(ctx, exited)
+}
+
+// refresh asks the engine what the container is, after it refused what would
+// have been right for what we thought.
+func (m *member) refresh(ctx context.Context) error {
+	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	exited := m.exited
+	if m.state == running || m.state == paused {
+		switch {
+		case c.State.Paused:
+			m.state = paused
+		case c.State.Running:
+			m.state = running
+		}
+	}
+	m.mu.Unlock()
+	if c.State.Running {
+		return nil
 	}
 	return m.awaitExit(ctx, exited)
 }
@@ -209,13 +229,13 @@ func (m *member) awaitExit(ctx context.Context, exited <-chan struct{}) error {
 func (m *member) stop(ctx context.Context) error {
 	exited := m.condemn("stop")
 	changed := m.w.watch()
-	if err := m.w.cli.ContainerKill(ctx, m.nodeID, "SIGTERM"); err != nil {
+	if err := m.w.cli.ContainerKill(ctx, m.nodeID, "SIGTERM"); err != nil && !cerrdefs.IsConflict(err) {
 		return m.errorf("stop: %w", err)
 	}
 	if m.now() == paused {
-		if err := m.w.cli.ContainerUnpause(ctx, m.nodeID); err != nil {
-			return m.errorf("stop: unpause: %w", err)
-		}
+		// It hears the signal only when it runs. Some engines have seen to
+		// that; whether it still is paused, its end will show.
+		_ = m.w.cli.ContainerUnpause(ctx, m.nodeID)
 		m.become(running)
 	}
 	grace := time.NewTimer(stopGrace)

@@ -20,51 +20,80 @@ const (
 	recovery = 10 * time.Second
 )
 
+// A look is something to be seen at a node, or on the way to it from peer,
+// while the given leases are in force.
+type look struct {
+	node, peer string
+	at         func(leases) []nemesis.Check
+}
+
 // observe looks at the victims of f for signs that it is in force; or is over,
-// after its cure.
-func (w *World) observe(ctx context.Context, f nemesis.Fault, inForce bool) nemesis.Evidence {
-	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
-	ls, _ := w.held()
-	// Where others hide what is to be seen, there is no use in looking.
-	var looks []func() []nemesis.Check
-	look := func(node, peer string, at func() []nemesis.Check) {
-		holders := ls.holders(f, node, peer)
-		if inForce {
-			holders = ls.hidden(f, node)
-		}
-		if len(holders) > 0 {
-			e.Holders = append(e.Holders, holders...)
-			return
-		}
-		looks = append(looks, at)
-	}
+// after its cure. It adds to e what it sees.
+func (w *World) observe(ctx context.Context, f nemesis.Fault, inForce bool, e *nemesis.Evidence) {
+	looks := w.looks(ctx, f, inForce)
+	checks := make([][]nemesis.Check, len(looks))
+	holders := make([][]string, len(looks))
+	_ = inParallel(slices.Collect(indices(looks)), func(i int) error {
+		checks[i], holders[i] = w.steadily(ctx, f, inForce, looks[i])
+		return nil
+	})
+	e.Checks, e.Holders = slices.Concat(checks...), slices.Concat(holders...)
+	slices.Sort(e.Holders)
+	e.Holders = slices.Compact(e.Holders)
+}
+
+func (w *World) looks(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
 	if f.Kind == nemesis.Partition {
-		w.lookAtLinks(ctx, ls, f, inForce, look)
+		looks = w.lookAtLinks(ctx, f, inForce)
 	}
 	for _, name := range f.Targets {
 		m := w.byName[name]
+		l := look{node: name}
 		switch f.Kind {
 		case nemesis.Kill, nemesis.Stop, nemesis.Power:
-			look(name, "", func() []nemesis.Check { return m.seeDown(ctx, inForce) })
+			l.at = func(leases) []nemesis.Check { return m.seeDown(ctx, inForce) }
 		case nemesis.Pause:
-			look(name, "", func() []nemesis.Check { return m.seePaused(ctx, inForce) })
+			l.at = func(leases) []nemesis.Check { return m.seePaused(ctx, inForce) }
 		case nemesis.Client:
-			look(name, "", func() []nemesis.Check { return m.seeDeaf(ctx, inForce) })
+			l.at = func(leases) []nemesis.Check { return m.seeDeaf(ctx, inForce) }
 		case nemesis.Clock:
-			look(name, "", func() []nemesis.Check { return m.seeClock(ctx, ls, f, inForce) })
-		case nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
-			look(name, "", func() []nemesis.Check { return m.seeTraffic(ctx, ls, f, inForce) })
+			l.at = func(ls leases) []nemesis.Check { return m.seeClock(ctx, ls, f, inForce) }
+		default: // a kind that is about traffic
+			l.at = func(ls leases) []nemesis.Check { return m.seeTraffic(ctx, ls, f, inForce) }
+		}
+		looks = append(looks, l)
+	}
+	return looks
+}
+
+// steadily looks until it sees what it should; or does not, while no other
+// fault came or went that could have been in the way. Where other leases hide
+// what is to be seen, it returns those.
+func (w *World) steadily(ctx context.Context, f nemesis.Fault, inForce bool, l look) (checks []nemesis.Check, holders []string) {
+	for giveUp := time.Now().Add(recovery); ; time.Sleep(50 * time.Millisecond) {
+		ls, version, calm := w.weather()
+		holders = ls.holders(f, l.node, l.peer)
+		if inForce {
+			holders = ls.hidden(f, l.node)
+		}
+		if len(holders) > 0 {
+			return nil, holders
+		}
+		checks = l.at(ls)
+		bad := slices.ContainsFunc(checks, func(c nemesis.Check) bool { return !c.OK })
+		_, now, still := w.weather()
+		if !bad || calm && still && version == now || ctx.Err() != nil || time.Now().After(giveUp) {
+			return checks, nil
 		}
 	}
-	seen := make([][]nemesis.Check, len(looks))
-	_ = inParallel(slices.Collect(indices(looks)), func(i int) error {
-		seen[i] = looks[i]()
-		return nil
-	})
-	e.Checks = slices.Concat(seen...)
-	slices.Sort(e.Holders)
-	e.Holders = slices.Compact(e.Holders)
-	return e
+}
+
+// weather is the leases in force, their version, and whether no change of them
+// is under way.
+func (w *World) weather() (ls leases, version uint64, calm bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.leases, w.version, w.enacting == 0
 }
 
 func indices[T any](s []T) func(yield func(int) bool) {

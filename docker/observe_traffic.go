@@ -11,24 +11,28 @@ import (
 	"github.com/torture-harness/torture/nemesis"
 )
 
-// lookAtLinks adds a look at each link that the partition f cuts, and at one
-// that nobody cuts.
-func (w *World) lookAtLinks(ctx context.Context, ls leases, f nemesis.Fault, inForce bool, look func(node, peer string, at func() []nemesis.Check)) {
+// lookAtLinks is a look at each link that the partition f cuts, and at one that
+// nobody cuts.
+func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
 	for _, to := range w.members {
 		for _, from := range w.members {
 			if from != to && slices.Contains(f.Params.Drop[to.name], from.name) {
-				look(to.name, from.name, func() []nemesis.Check { return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)} })
+				looks = append(looks, look{to.name, from.name, func(ls leases) []nemesis.Check {
+					return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)}
+				}})
 			}
 		}
 	}
-	for _, to := range w.members {
-		for _, from := range w.members {
-			if from != to && !ls.cut(from.name, to.name) {
-				look(to.name, from.name, func() []nemesis.Check { return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)} })
-				return
+	return append(looks, look{at: func(ls leases) []nemesis.Check {
+		for _, to := range w.members {
+			for _, from := range w.members {
+				if from != to && !ls.cut(from.name, to.name) {
+					return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)}
+				}
 			}
 		}
-	}
+		return nil
+	}})
 }
 
 // seeLink looks whether messages arrive. The way is tried with probes, and with
@@ -61,6 +65,9 @@ func (y way) patience() time.Duration {
 	for _, h := range y.holds {
 		d += h.Delay + h.Jitter
 	}
+	if y.rate > 0 { // a few packets, and what is before them
+		d += min(time.Duration(2000/float64(y.rate)*1e9), slowProbes)
+	}
 	return d
 }
 
@@ -87,6 +94,13 @@ func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inF
 		}
 		if peer != m && !ls.cut(from.name, to.name) && (f.Kind != nemesis.Bandwidth || len(links) == 0) {
 			links = append(links, [2]*member{from, to})
+		}
+	}
+	if f.Kind == nemesis.Delay || f.Kind == nemesis.Reorder {
+		// A narrow link delays too: rather look at the others.
+		wide := slices.DeleteFunc(slices.Clone(links), func(l [2]*member) bool { return ls.way(l[0].name, l[1].name).rate > 0 })
+		if len(wide) > 0 {
+			links = wide
 		}
 	}
 	if len(links) == 0 {
@@ -138,6 +152,7 @@ const (
 	probesMin    = 40
 	probesMax    = 4000
 	packetMax    = 1400
+	slowProbes   = 3 * time.Second // of probing, where it has to be slow
 )
 
 // probe is the measurement to be made.
@@ -153,6 +168,14 @@ func (g gauge) probe(to string) agent.Probe {
 		p.Size = int(min(max(f.Rate/50, 40), packetMax))
 		p.Count = int(min(max(f.Rate/3/int64(p.Size), 5), 1500))
 		p.Wait += time.Duration(float64(p.Size*p.Count) / float64(f.Rate) * 1.5e9)
+		return p
+	}
+	if r := g.with.rate; r > 0 {
+		// No faster than the link is, with others on it; and for a few seconds
+		// at most.
+		p.Every = max(p.Every, time.Duration(4*float64(p.Size)/float64(r)*1e9))
+		p.Count = min(p.Count, max(int(slowProbes/p.Every), 5))
+		p.Wait += 4 * p.Every
 	}
 	return p
 }
