@@ -44,7 +44,7 @@ func (w *World) observe(ctx context.Context, f nemesis.Fault, inForce bool, e *n
 
 func (w *World) looks(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
 	if f.Kind == nemesis.Partition {
-		looks = w.lookAtLinks(ctx, f, inForce)
+		return w.lookAtLinks(ctx, f, inForce)
 	}
 	for _, name := range f.Targets {
 		m := w.byName[name]
