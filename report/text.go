@@ -90,6 +90,21 @@ func (t text) head() {
 	}
 }
 
+// varied is all with the first of each kind before the others.
+func varied(all []checker.Anomaly) []checker.Anomaly {
+	var first, rest []checker.Anomaly
+	seen := map[string]bool{}
+	for _, a := range all {
+		if seen[a.Kind] {
+			rest = append(rest, a)
+		} else {
+			first = append(first, a)
+		}
+		seen[a.Kind] = true
+	}
+	return append(first, rest...)
+}
+
 // anomalies prints as many anomalies as fit into so many lines, the first in
 // any case.
 func (t text) anomalies(lines int) {
@@ -100,7 +115,7 @@ func (t text) anomalies(lines int) {
 	if n := total(r); n > 1 {
 		fmt.Fprintf(t, "%s anomalies: %s\n", number(n), plain(strings.Join(kindCounts(r), ", ")))
 	}
-	for i, a := range r.Anomalies {
+	for i, a := range varied(r.Anomalies) {
 		shown := min(len(a.Ops), opsShown)
 		need := 3 + shown + min(strings.Count(a.Why, "\n"), whyLines)
 		if i > 0 && need > lines {

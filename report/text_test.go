@@ -90,6 +90,17 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// There is one of each kind before there are two of any.
+func TestTextVaries(t *testing.T) {
+	var kinds []string
+	for _, a := range varied([]checker.Anomaly{{Kind: "a"}, {Kind: "a"}, {Kind: "b"}, {Kind: "a"}, {Kind: "c"}}) {
+		kinds = append(kinds, a.Kind)
+	}
+	if got := strings.Join(kinds, ""); got != "abcaa" {
+		t.Errorf("got %s, want abcaa", got)
+	}
+}
+
 // A reason of many lines is shown as such, in part.
 func TestTextOfALongReason(t *testing.T) {
 	in := Input{Result: checker.Result{Verdict: checker.Invalid, Anomalies: []checker.Anomaly{{Kind: "G1c", Why: "a cycle:\n" + strings.Repeat("T1 < T2\n", 20)}}}}
