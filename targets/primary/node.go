@@ -59,10 +59,10 @@ var Messages = node.Messages(ship{}, ack{})
 
 // member is a primary or a replica.
 type member struct {
-	bug  string
-	sync string // how many replicas must hold a write before it is answered
-	away bool   // reads=primary: a replica serves none
-	life uint64 // boots so far; makes the names of operations unique
+	bug       string
+	sync      string // how many replicas must hold a write before it is answered
+	atPrimary bool   // replicas serve no reads
+	life      uint64 // boots so far; makes the names of operations unique
 
 	store
 	durable uint64 // the log is on disk up to here
@@ -78,12 +78,12 @@ type member struct {
 // New makes a node.
 func New(o node.Options) node.Node {
 	return &member{
-		bug:     o.Bug,
-		sync:    o.Flag("sync"),
-		away:    o.Flag("reads") == "primary",
-		store:   newStore(),
-		cursors: map[node.ID]*cursor{},
-		quiet:   quietMax,
+		bug:       o.Bug,
+		sync:      o.Flag("sync"),
+		atPrimary: o.Flag("reads") == "primary",
+		store:     newStore(),
+		cursors:   map[node.ID]*cursor{},
+		quiet:     quietMax,
 	}
 }
 
@@ -126,7 +126,7 @@ func (m *member) Request(env *node.Env, r node.Request) {
 		m.final(env, r)
 		return
 	case "read":
-		if m.leads(env) || !m.away {
+		if m.leads(env) || !m.atPrimary {
 			m.read(env, r)
 			return
 		}

@@ -15,7 +15,7 @@ import (
 type store struct {
 	log   []entry
 	last  uint64          // all entries up to here are in log
-	held  map[uint64]bool // entries in log after last: a defect's
+	held  map[uint64]bool // entries in log beyond last: only a planted bug leaves any
 	cells map[string]cell // by key
 }
 
