@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// chains decides whether a register's calls are linearizable if every value
-// written, and put by a cas, is put once, and is not the initial one. fits is
-// false if that is not so.
+// chains decides whether a register's reads, writes and cas are linearizable if
+// every value written, and put by a cas, is put once, and is not the initial
+// one. fits is false if that is not so.
 //
 // A cas binds the value it expects to the value it puts, so values form
 // chains: a write, the reads of its value, the cas that replaces it, the reads
@@ -19,21 +19,19 @@ import (
 // zone), and otherwise has a moment in [s, f] (backward zone). Chains can be
 // put in order iff no two forward zones meet and no backward zone lies inside
 // a forward one. This is Gibbons and Korach, "Testing shared memories", SIAM
-// Journal on Computing 26(4), 1997, section 4, extended from clusters of one
-// value to chains of values and to calls of unknown outcome: those count only
-// if a known call depends on them.
+// Journal on Computing 26(4), 1997, extended from clusters of one value to
+// chains of values and to calls of unknown outcome: those count only if a known
+// call depends on them.
 func chains(part []span[RegisterCall], initial string) (w *witness, fits bool) {
 	c := chainer{part: part, initial: initial, put: make(map[string]int32, len(part)/2)}
 	for i, s := range part {
-		switch s.call.kind {
-		case registerMismatch:
-			return nil, false
-		case registerWrite, registerCAS:
-			if _, twice := c.put[s.call.val]; twice || s.call.val == initial {
-				return nil, false
-			}
-			c.put[s.call.val] = int32(i)
+		if s.call.kind == registerRead {
+			continue
 		}
+		if _, twice := c.put[s.call.val]; twice || s.call.val == initial {
+			return nil, false
+		}
+		c.put[s.call.val] = int32(i)
 	}
 	if c.depend() && c.link() && c.walk() {
 		c.order()

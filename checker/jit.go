@@ -13,8 +13,7 @@ import (
 // state and the set of open calls that have taken effect. When a call ends, a
 // configuration in which it has not taken effect is left by letting open calls
 // take effect until it has. No configuration left: not linearizable. See Lowe,
-// "Testing for linearizability", Concurrency and Computation 29(4), 2017,
-// section 4.
+// "Testing for linearizability", Concurrency and Computation 29(4), 2017.
 //
 // Three things keep the configurations few. Reads take effect as soon as the
 // state allows, which never hurts. Calls of unknown outcome with the same

@@ -57,12 +57,35 @@ func Register(o RegisterOptions) Model[string, RegisterCall] {
 		Describe:      RegisterCall.String,
 		DescribeState: func(s string) string { return s },
 		useless:       uselessRegister,
-		shape:         func(part []span[RegisterCall]) (*witness, bool) { return chains(part, initial) },
+		shape:         func(part []span[RegisterCall]) (*witness, bool) { return registerShape(part, initial) },
 	}
 	if o.Mismatch {
 		m.Observes = func(c histories.Call) bool { return c.Invoke.F == "cas" && c.Complete.Error == "mismatch" }
 	}
 	return m
+}
+
+// registerShape decides by chains. They know nothing of mismatches: what is
+// wrong without those is wrong, and its witness is the better one; what is
+// right without them must be searched.
+func registerShape(part []span[RegisterCall], initial string) (w *witness, fits bool) {
+	var rest []span[RegisterCall]
+	var place []int
+	for i, s := range part {
+		if s.call.kind != registerMismatch {
+			rest, place = append(rest, s), append(place, i)
+		}
+	}
+	if len(rest) == len(part) {
+		return chains(part, initial)
+	}
+	if w, _ = chains(rest, initial); w == nil {
+		return nil, false
+	}
+	for i, s := range w.spans {
+		w.spans[i] = place[s]
+	}
+	return w, true
 }
 
 func decodeRegister(c histories.Call) (RegisterCall, error) {

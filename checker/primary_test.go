@@ -1,0 +1,156 @@
+package checker
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// replicate is a right run of primary–replica replication: the primary n1
+// appends, acknowledges and is copied, nodes crash and record once more what
+// they had recorded last, and in the end all logs are equal.
+func replicate(r *rand.Rand) (ops []histories.Op) {
+	record := func(node, f, format string, args ...any) {
+		ops = append(ops, histories.Op{Process: histories.Named(node), Type: histories.Info, F: f, Value: raw(format, args...)})
+	}
+	nodes := []string{"n1", "n2", "n3"}
+	held := map[string]int{}
+	f := map[string]string{"n1": "append", "n2": "apply", "n3": "apply"}
+	record("n1", "role", `{"role":"primary","term":1}`)
+	put := func(n string, idx int) { record(n, f[n], `{"term":1,"idx":%d,"op":"o%d"}`, idx, idx) }
+	apply := func(n string) {
+		held[n]++
+		put(n, held[n])
+	}
+	for range 5 + r.IntN(20) {
+		n := nodes[r.IntN(3)]
+		switch k := r.IntN(5); {
+		case n == "n1" && k < 4:
+			apply(n)
+			if r.IntN(4) > 0 {
+				w := histories.Op{Process: 0, Type: histories.Invoke, F: "write", Value: raw("%d", held[n]), Key: raw(`"k"`), Node: n}
+				ops = append(ops, w)
+				w.Type, w.Ext = histories.OK, map[string]json.RawMessage{"op": raw(`"o%d"`, held[n]), "idx": raw("%d", held[n])}
+				ops = append(ops, w)
+			}
+		case k < 3 && held[n] < held["n1"]:
+			apply(n)
+		case k == 3:
+			read := histories.Op{Process: 1, Type: histories.Invoke, F: "read", Key: raw(`"k"`), Node: n}
+			ops = append(ops, read)
+			read.Type, read.Value, read.Ext = histories.OK, raw("%d", held[n]), map[string]json.RawMessage{"idx": raw("%d", held[n])}
+			ops = append(ops, read)
+		case k == 4:
+			record(n, "crash", `{"kind":"kill"}`)
+			record(n, "restart", `{"life":2}`)
+			if held[n] > 0 {
+				put(n, held[n])
+			}
+		}
+	}
+	for _, n := range nodes {
+		for n != "n1" && held[n] < held["n1"] {
+			apply(n)
+		}
+		var all []string
+		for i := range held[n] {
+			all = append(all, fmt.Sprintf(`"o%d"`, i+1))
+		}
+		record(n, "final-log", `{"ops":[%s]}`, strings.Join(all, ","))
+	}
+	return ops
+}
+
+func TestPrimaryReplicaAcceptsRightRuns(t *testing.T) {
+	random(t, 1000, func(t *testing.T, r *rand.Rand) {
+		h := historyOf(t, replicate(r))
+		if res := PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h); len(res.Anomalies) > 0 {
+			t.Errorf("%+v%s", res.Anomalies, show(h))
+		}
+	})
+}
+
+// One thing that goes wrong in a right run is found, by its name.
+func TestPrimaryReplicaFindsWhatWentWrong(t *testing.T) {
+	type wrong struct {
+		name  string
+		kinds []string
+		do    func(r *rand.Rand, ops []histories.Op) []histories.Op
+	}
+	// nth finds a record that has not been recorded once more.
+	nth := func(r *rand.Rand, ops []histories.Op, f string) int {
+		var all []int
+		for i, op := range ops {
+			again := false
+			for j, o := range ops {
+				again = again || i != j && o.F == f && o.Process == op.Process && string(o.Value) == string(op.Value)
+			}
+			if op.F == f && !again {
+				all = append(all, i)
+			}
+		}
+		if len(all) == 0 {
+			return -1
+		}
+		return all[r.IntN(len(all))]
+	}
+	found := map[string]int{}
+	for _, w := range []wrong{
+		{"a replica leaves an entry out", []string{"replica-gap", "no-convergence"}, func(r *rand.Rand, ops []histories.Op) []histories.Op {
+			i := nth(r, ops, "apply")
+			later := i >= 0 && slices.ContainsFunc(ops[i+1:], func(o histories.Op) bool { return o.F == "apply" && o.Process == ops[i].Process })
+			if !later {
+				return nil
+			}
+			return slices.Delete(ops, i, i+1)
+		}},
+		{"a replica applies another op", []string{"divergence"}, func(r *rand.Rand, ops []histories.Op) []histories.Op {
+			i := nth(r, ops, "apply")
+			if i < 0 {
+				return nil
+			}
+			ops[i].Value = []byte(strings.Replace(string(ops[i].Value), `:"o`, `:"x`, 1))
+			return ops
+		}},
+		{"a replica applies an entry again, as another", []string{"replica-reorder", "divergence"}, func(r *rand.Rand, ops []histories.Op) []histories.Op {
+			i := nth(r, ops, "apply")
+			if i < 0 {
+				return nil
+			}
+			return slices.Insert(ops, i+1, ops[i])
+		}},
+		{"all logs lose an acknowledged write", []string{"lost-acknowledged-write"}, func(r *rand.Rand, ops []histories.Op) []histories.Op {
+			i := nth(r, ops, "write")
+			if i < 0 || ops[i].Ext == nil {
+				return nil
+			}
+			for j, op := range ops {
+				if op.F == "final-log" {
+					ops[j].Value = []byte(strings.Replace(string(op.Value), string(ops[i].Ext["op"]), `"gone"`, 1))
+				}
+			}
+			return ops
+		}},
+	} {
+		random(t, 300, func(t *testing.T, r *rand.Rand) {
+			ops := w.do(r, replicate(r))
+			if ops == nil {
+				return
+			}
+			h := historyOf(t, ops)
+			got := kindsIn(PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h))
+			if !slices.ContainsFunc(got, func(k string) bool { return slices.Contains(w.kinds, k) }) {
+				t.Errorf("%s: found %v, want one of %v%s", w.name, got, w.kinds, show(h))
+			}
+			found[w.name]++
+		})
+		if found[w.name] < 30 {
+			t.Errorf("%s: tried %d times only", w.name, found[w.name])
+		}
+	}
+}
