@@ -14,15 +14,17 @@ import (
 )
 
 // BenchmarkOps is operations of 16 clients against nodes in this process, over
-// loopback, the clients' work included: echo at one node; replicate, which a
-// majority of three has synced (without fsync).
+// loopback, the clients' work included: echo at one node; sync, which it writes
+// and syncs; replicate, which a majority syncs. Without fsync but where it says
+// so.
 func BenchmarkOps(b *testing.B) {
 	for _, bb := range []struct {
 		f     string
 		nodes int
-	}{{"echo", 1}, {"sync", 1}, {"replicate", 3}, {"replicate", 5}} {
-		b.Run(fmt.Sprintf("%s-%d", bb.f, bb.nodes), func(b *testing.B) {
-			c := newCluster(b, bb.nodes, nil)
+		fsync bool
+	}{{"echo", 1, false}, {"sync", 1, false}, {"sync", 1, true}, {"replicate", 3, false}, {"replicate", 3, true}, {"replicate", 5, false}} {
+		b.Run(fmt.Sprintf("%s/nodes=%d/fsync=%v", bb.f, bb.nodes, bb.fsync), func(b *testing.B) {
+			c := newCluster(b, bb.nodes, func(c *Config) { c.NoFsync = !bb.fsync })
 			c.linked()
 			const clients = 16
 			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}

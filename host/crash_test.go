@@ -296,6 +296,34 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestHalfStep orders an end while the node is in a step: a stop lets it perform
+// its effects, a power loss does not, and takes it between two of them.
+func TestHalfStep(t *testing.T) {
+	for _, tt := range []struct {
+		order uint32
+		want  int // effects performed
+	}{{orderStop, 3}, {orderPower, 0}} {
+		cfg := Config{ID: "n1", Peers: []node.ID{"n1"}, PeerAddr: "x", HTTPAddr: "x", Dir: t.TempDir(), New: newToy, Messages: toyMessages, NoFsync: true}
+		must(t, cfg.complete())
+		h, err := open(cfg)
+		must(t, err)
+		err = h.step(func() {
+			h.env.Write("k", 1)
+			h.env.Record("r", 1)
+			h.env.Write("k", 2)
+			h.halt(tt.order)
+			h.halt(orderStop) // does not take back what is more urgent
+		})
+		if (err == nil) != (tt.want > 0) {
+			t.Errorf("order %d: the step ended with %v", tt.order, err)
+		}
+		if writes, records := inFiles(t, cfg.Dir); writes+records != tt.want {
+			t.Errorf("order %d: %d writes and %d records were performed, want %d in all", tt.order, writes, records, tt.want)
+		}
+		must(t, h.close())
+	}
+}
+
 func inFiles(t *testing.T, dir string) (writes, records int) {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(dir, "disk.log"))

@@ -194,6 +194,22 @@ func TestDiskCorrupt(t *testing.T) {
 	}
 }
 
+// TestDiskEmbedded tears a record whose value holds intact records of another
+// file, or of another place in this one: they are not taken for the log's own.
+func TestDiskEmbedded(t *testing.T) {
+	image, _ := sample(t, 3)
+	path := filepath.Join(t.TempDir(), "disk.log")
+	d := mustOpenDisk(t, path, 1<<30)
+	d.write([]node.Change{node.Put("a", 1)})
+	d.write([]node.Change{node.Put("image", image), node.Put("b", 2)})
+	must(t, d.flush())
+	must(t, os.Truncate(path, d.size-1))
+	d = mustOpenDisk(t, path, 1<<30)
+	if keys := d.Keys(""); !slices.Equal(keys, []string{"a"}) {
+		t.Errorf("got the keys %q, want a alone", keys)
+	}
+}
+
 // TestCompactionCrash leaves what a crash during a compaction may leave beside
 // the log: part of the new file. The old one counts.
 func TestCompactionCrash(t *testing.T) {

@@ -57,8 +57,12 @@
 // one for nothing.
 //
 // GET /health is {"id","life","ready","role","term","now","wall","uptime",
-// "lamport","counters":{…}}; ready once the node has booted. GET /role is
-// {"role","term"}.
+// "lamport","counters":{…}}; ready once the node has booted. The counters are
+// of this life: steps, timers, records, requests, answers, answers_unclaimed
+// (their client was gone), frames_sent, frames_dropped (queue full, connection
+// lost), frames_rejected (they did not decode), messages_received,
+// messages_overflowed (to itself, with the inbox full), disk_bytes, disk_keys,
+// disk_syncs, disk_compactions. GET /role is {"role","term"}.
 //
 // GET /clock is {"now","wall","true_wall","offset","drifted","rate","leases"}:
 // the node's two clocks and the machine's, all read at one instant; offset is
@@ -80,7 +84,8 @@
 //
 // GET /peers/n2/ping?timeout=1s sends a ping over the link to n2 and waits for
 // the pong, which comes back over n2's own link: {"to","pong":true,"rtt":N}, or
-// {"to","pong":false} when none came in time. To see one direction alone, POST
+// {"to","pong":false} when none came in time. The nodes take no part in it,
+// but one behind by 4096 messages holds up its links. To see one direction alone, POST
 // /probe {"to":"n2","nonce":"abc"} at n1 sends a nonce once ({"sent":true}),
 // and GET /probes?from=n1 at n2 is {"probes":[{"from","nonce","lamport"}…]},
 // the last that arrived, oldest first. A probe that was held up may arrive

@@ -144,6 +144,24 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// TestIdleReconnect: a link notices that its peer is gone, and back, without
+// sending anything; so the first message after that is not lost.
+func TestIdleReconnect(t *testing.T) {
+	c := newCluster(t, 2, nil)
+	c.linked()
+	n1 := c.nodes["n1"]
+	must(t, c.nodes["n2"].end())
+	eventually(t, "n1 has lost its connection", func() bool { return !linked(n1, "n2") })
+	n2 := c.nodes["n2"].restart()
+	eventually(t, "n1 has a connection", func() bool { return linked(n1, "n2") })
+	n1.do("POST", "/probe", `{"to":"n2","nonce":"first"}`, nil)
+	eventually(t, "the first probe", func() bool {
+		var got struct{ Probes []probe }
+		n2.do("GET", "/probes", "", &got)
+		return len(got.Probes) == 1
+	})
+}
+
 // TestQueueBounds: a peer that cannot be reached costs bounded memory.
 func TestQueueBounds(t *testing.T) {
 	l := newLink("n2", "nowhere", zap.NewNop())
