@@ -83,6 +83,7 @@ type opView struct {
 	Index               int
 	Missing             bool
 	Time                string
+	Micros              int64 // the time, as the timeline has it
 	Process, Node, Type string
 	F, Key, Value       string
 	Error               string
@@ -142,7 +143,7 @@ func newAnomaly(h histories.History, a checker.Anomaly) anomalyView {
 		}
 		op := h.At(index)
 		v.Ops = append(v.Ops, opView{
-			Index: index, Time: seconds(op.Time), Process: plain(clip(op.Process.String(), 60)), Node: plain(clip(op.Node, 60)),
+			Index: index, Time: seconds(op.Time), Micros: micros(op.Time), Process: plain(clip(op.Process.String(), 60)), Node: plain(clip(op.Node, 60)),
 			Type: op.Type.String(), F: plain(clip(op.F, 60)), Key: value(op.Key, pageValue), Value: value(op.Value, pageValue),
 			Error: plain(clip(op.Error, pageValue)), Final: op.Final,
 		})

@@ -89,7 +89,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, a := range in.Result.Anomalies {
 		for _, op := range a.Ops {
-			if !strings.Contains(page, fmt.Sprintf(`data-op="%d"`, op)) {
+			if !strings.Contains(page, fmt.Sprintf(`data-op="%d" data-at="%d"`, op, in.History.Time(op)/1000)) {
 				t.Errorf("no link to op %d", op)
 			}
 		}

@@ -22,7 +22,7 @@
   calls.d.forEach((d, i) => { if (d < 0) open.push(i); });
 
   const end = Math.max(data.end, 1);
-  let from = 0, to = end * 1.01, chosen = -1, width = 0, height = 0;
+  let from = 0, to = end * 1.01, chosen = -1, moment = -1, width = 0, height = 0;
   const left = 92, foot = 22;
   const rows = data.rows.length;
   const rowHeight = Math.max(7, Math.min(18, 1400 / Math.max(rows, 1)));
@@ -129,6 +129,10 @@
       }
       if (w > 40) label(words(i), a, y, w, calls.d[i] < 0 ? style.ink : style.on);
     });
+    if (moment >= from && moment <= to) {
+      g.fillStyle = style.bad;
+      g.fillRect(x(moment) - 0.5, 0, 1, height - foot);
+    }
     if (chosen >= 0) {
       const [a, w] = box(chosen);
       g.strokeStyle = style.bad;
@@ -270,8 +274,12 @@
   // The ops of an anomaly lead to their places, with their fellows in view.
   function find(link) {
     const i = byOp.get(Number(link.dataset.op));
-    if (i === undefined) return;
-    chosen = i;
+    moment = Number(link.dataset.at);
+    chosen = i ?? -1;
+    if (chosen < 0) { // a record: no call, just a moment
+      show(moment - 1e5, moment + 1e5);
+      return;
+    }
     let a = start[i], b = start[i] + Math.max(calls.d[i], 0);
     const wide = Math.max((b - a) * 4, 20);
     for (const other of link.closest("table").querySelectorAll("[data-op]")) {
@@ -283,9 +291,7 @@
     const margin = Math.max((b - a) / 3, 10);
     show(a - margin, b + margin);
   }
-  for (const link of document.querySelectorAll("[data-op]")) {
-    if (byOp.has(Number(link.dataset.op))) link.addEventListener("click", () => find(link));
-  }
+  for (const link of document.querySelectorAll("[data-op]")) link.addEventListener("click", () => find(link));
 
   const begin = () => { colours(); redraw(); };
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", begin);
