@@ -35,6 +35,7 @@ type host struct {
 	id      node.ID
 	node    node.Node
 	env     *node.Env
+	slow    time.Duration // its clock shows the time divided by this
 	disk    store
 	synced  store
 	timers  map[string]time.Duration
@@ -81,7 +82,7 @@ func newNetwork(t testing.TB, n int, bug string, flags ...string) *network {
 		w.ids = append(w.ids, node.ID(fmt.Sprintf("n%d", i+1)))
 	}
 	for _, id := range w.ids {
-		w.hosts[id] = &host{id: id, disk: store{}}
+		w.hosts[id] = &host{id: id, disk: store{}, slow: 1}
 		w.boot(id)
 	}
 	return w
@@ -104,7 +105,7 @@ func (w *network) crash(id node.ID, power bool) {
 }
 
 func (w *network) step(h *host, f func()) {
-	h.env.Begin(w.now, w.now)
+	h.env.Begin(w.now/h.slow, w.now)
 	f()
 	for _, e := range h.env.End() {
 		switch e.Kind {
@@ -119,7 +120,7 @@ func (w *network) step(h *host, f func()) {
 		case node.SetTimer:
 			delete(h.timers, e.Name)
 			if e.After >= 0 {
-				h.timers[e.Name] = w.now + e.After
+				h.timers[e.Name] = w.now + e.After*h.slow
 			}
 		case node.Write:
 			for _, c := range e.Changes {

@@ -61,7 +61,12 @@ type replica struct {
 	lease lease
 	heard time.Duration // when a leader was heard last, or this life began
 	owed  []int         // ticks for which each peer has been owed a snapshot
+
+	rejected []rejection // the last of each peer, in this tick
 }
+
+// rejection is what a peer says whose log does not fit an append.
+type rejection struct{ index, hint uint64 }
 
 // ballot is a vote: in that term, for that node.
 type ballot struct{ term, vote uint64 }
@@ -80,7 +85,7 @@ func New(o node.Options) node.Node {
 func (n *replica) Start(env *node.Env) {
 	n.peers = env.Peers
 	n.self = uint64(slices.Index(n.peers, env.ID)) + 1
-	n.owed = make([]int, len(n.peers)+1)
+	n.owed, n.rejected = make([]int, len(n.peers)+1), make([]rejection, len(n.peers)+1)
 	n.heard = env.Now
 
 	env.Read("life", &n.life)
@@ -110,6 +115,9 @@ func (n *replica) Start(env *node.Env) {
 		StepDownOnRemoval: true,
 		Logger:            silent{},
 	}
+	if n.bug == "lease-by-ticks" {
+		config.ReadOnlyOption = etcd.ReadOnlyLeaseBased
+	}
 	raft, err := etcd.NewRawNode(config)
 	if err != nil {
 		panic(err)
@@ -123,6 +131,7 @@ func (n *replica) Start(env *node.Env) {
 // Timer is raft's tick. Everything that waits is looked after here.
 func (n *replica) Timer(env *node.Env, _ string) {
 	env.After(tick, "tick")
+	clear(n.rejected)
 	n.raft.Tick()
 	if n.lead {
 		n.renewLease(env)
@@ -149,6 +158,16 @@ func (n *replica) step(env *node.Env, from node.ID, m *pb.Message) {
 	case pb.MsgApp, pb.MsgHeartbeat, pb.MsgSnap:
 		if m.GetTerm() >= n.term {
 			n.heard = env.Now
+		}
+	case pb.MsgAppResp:
+		// A follower that has lost what it had acknowledged rejects the same
+		// append as often as it is sent, and raft sends it as often as it is
+		// rejected.
+		r := rejection{m.GetIndex(), m.GetRejectHint()}
+		if m.GetReject() && r == n.rejected[sender] {
+			return
+		} else if m.GetReject() {
+			n.rejected[sender] = r
 		}
 	case pb.MsgVote, pb.MsgPreVote:
 		n.tellExpelled(env, sender)

@@ -205,6 +205,35 @@ func TestRetry(t *testing.T) {
 	w.agree()
 }
 
+// What a leader that was cut off put into its log alone is replaced, and its
+// clients are not told that it took effect.
+func TestReplacedSuffix(t *testing.T) {
+	w := newNetwork(t, 3, "")
+	w.run(settle)
+	old := w.leader()
+	w.cut[old] = true
+	for i := range 5 {
+		w.call(fmt.Sprint("lost ", i), old, "add", "", fmt.Sprint(90+i))
+	}
+	w.run(settle)
+	for i := range 3 {
+		w.want(w.do(w.leader(), "add", "", fmt.Sprint(i)), fmt.Sprint(i))
+	}
+	w.run(forgetAfter) // else it would try again
+	w.cut[old] = false
+	w.run(settle)
+	if w.recorded(string(old)+" truncate") != 1 {
+		t.Error("no entry was replaced: the case tests nothing")
+	}
+	for i := range 5 {
+		w.want(w.answers[fmt.Sprint("lost ", i)], "")
+	}
+	w.crash(old, true)
+	w.boot(old)
+	w.want(w.do(old, "read", "", "null"), "[0,1,2]")
+	w.agree()
+}
+
 // The reply to a request whose command came in a snapshot is in the snapshot.
 func TestAnswerFromSnapshot(t *testing.T) {
 	w := newNetwork(t, 3, "", "snapshot-every", "10")
@@ -307,6 +336,35 @@ func TestReadsOfDeposedLeader(t *testing.T) {
 		if !w.replica(old).lead {
 			t.Fatal("it leads no more: the case tests nothing")
 		}
+		w.call("read", old, "read", "1", "null")
+		w.run(time.Millisecond)
+		w.want(w.answers["read"], c.want)
+	}
+}
+
+// A lease is as good as the clocks: a leader whose clock is slow serves what its
+// successor has overwritten.
+func TestLeaseOfSlowClock(t *testing.T) {
+	for _, c := range []struct {
+		slow time.Duration
+		want string
+	}{{1, ""}, {4, "1"}} {
+		w := newNetwork(t, 3, "", "reads", "lease")
+		for _, id := range w.ids {
+			w.hosts[id].slow = c.slow // all alike, and then the leader alone
+		}
+		w.run(settle * c.slow)
+		old := w.leader()
+		w.want(w.do(old, "write", "1", "1"), "1")
+		for _, id := range w.ids {
+			if id != old {
+				w.hosts[id].slow = 1
+			}
+		}
+		w.run(time.Second)
+		w.cut[old] = true
+		w.run(2200 * time.Millisecond)
+		w.want(w.do(w.leader(), "write", "1", "2"), "2")
 		w.call("read", old, "read", "1", "null")
 		w.run(time.Millisecond)
 		w.want(w.answers["read"], c.want)

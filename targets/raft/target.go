@@ -58,6 +58,11 @@ var Target = targets.Target{
 		promises("set", "linearizable"),
 		promises("append", "strict-serializable"),
 	),
+	Permits: []targets.Permit{{
+		Anomaly: "nonlinearizable",
+		Doc:     "Where clocks drift apart by more than a lease allows for, a deposed leader may serve old values for a while.",
+		When:    map[string]string{"reads": "lease"},
+	}},
 	Bugs: bugs,
 }
 
@@ -160,4 +165,12 @@ var bugs = []targets.Bug{{
 	Under:     []nemesis.Kind{nemesis.Partition},
 	Anomalies: []string{"nonlinearizable"},
 	Within:    50,
+}, {
+	Name:      "lease-by-ticks",
+	Doc:       "The library's own lease is used, by which a leader that is cut off serves reads until CheckQuorum notices, which takes longer than an election.",
+	Workload:  "register",
+	Flags:     map[string]string{"reads": "lease"},
+	Under:     []nemesis.Kind{nemesis.Partition},
+	Anomalies: []string{"nonlinearizable"},
+	Within:    100,
 }}
