@@ -145,7 +145,7 @@ func randomBroadcast(r *rand.Rand, order string) ([]histories.Op, bcastLogs) {
 
 func TestBroadcastAgreesWithDefinition(t *testing.T) {
 	violated := map[string]int{}
-	random(t, 6000, func(t *testing.T, r *rand.Rand) {
+	random(t, 3000, func(t *testing.T, r *rand.Rand) {
 		order := []string{"total", "fifo", "causal"}[r.IntN(3)]
 		ops, b := randomBroadcast(r, order)
 		h := historyOf(t, ops)

@@ -101,7 +101,7 @@ func randomRegister(r *rand.Rand, n int, unique bool) []histories.Op {
 
 func TestLinearizableAgreesWithDefinition(t *testing.T) {
 	invalid, shaped, searched := 0, 0, 0
-	random(t, 6000, func(t *testing.T, r *rand.Rand) {
+	random(t, 3000, func(t *testing.T, r *rand.Rand) {
 		h := historyOf(t, randomRegister(r, 1+r.IntN(7), r.IntN(2) == 0))
 		m := Register(RegisterOptions{Mismatch: r.IntN(2) == 0})
 		_, parts, err := m.split(h)

@@ -88,7 +88,7 @@ func TestPrimaryReplicaFindsWhatWentWrong(t *testing.T) {
 		for i, op := range ops {
 			again := false
 			for j, o := range ops {
-				again = again || i != j && o.F == f && o.Process == op.Process && string(o.Value) == string(op.Value)
+				again = again || i != j && o.Type == op.Type && o.F == f && o.Process == op.Process && string(o.Value) == string(op.Value)
 			}
 			if op.F == f && !again {
 				all = append(all, i)

@@ -98,7 +98,7 @@ func (p *plainRaft) lead(n string, term int) {
 
 func TestRaftAgreesWithDefinition(t *testing.T) {
 	seen := map[string]int{}
-	random(t, 8000, func(t *testing.T, r *rand.Rand) {
+	random(t, 5000, func(t *testing.T, r *rand.Rand) {
 		p := plainRaft{logs: map[string][]plainEntry{}, named: map[raftID][]plainEntry{}, known: map[string]int{},
 			applied: map[int]string{}, votes: map[string]string{}, leaders: map[int]string{}, found: map[string]bool{}}
 		nodes := []string{"n1", "n2", "n3"}
