@@ -39,7 +39,7 @@ func TestDiskModel(t *testing.T) {
 	d := mustOpenDisk(t, path, 2000)
 	model := map[string]string{}
 	compactions := int64(0)
-	for i := range 20_000 {
+	for i := range 8_000 {
 		switch r.IntN(50) {
 		case 0:
 			must(t, d.flush())
