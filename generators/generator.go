@@ -20,6 +20,10 @@
 // filters operations lets them pass as they are. What paces operations has
 // them wait for their turn too, but they do not use it up.
 //
+// Who must be asked again at a time, though nothing happens then, has a free
+// process sleep for no time at all at that time (see TimeLimit). Such a wait
+// is not counted as an operation by anybody.
+//
 // All generators here are pointers, and an update that changes nothing
 // returns the same one: who has many children need not rebuild itself for
 // every event.

@@ -45,7 +45,16 @@ func (s *simulation) names() map[string]any {
 		"dice":    func(ctx Context) any { return 1 + ctx.Rand().IntN(6) },
 		"clock":   func(ctx Context) any { return int64(ctx.Time) },
 		"swapped": map[string]string{"a": "b", "b": "a"},
-		"twoOf":   func(any) Generator { return Limit(2, Count("w", 1)) },
+		// tryOf goes on until it succeeds.
+		"tryOf": func(any) Generator { return UntilOK(Count("try", 1)) },
+		"twoOf": func(any) Generator { return Limit(2, Count("w", 1)) },
+		// angry does something else after a failure.
+		"angry": func(g Generator, ctx Context, ev Op) Generator {
+			if ev.Type.String() == "fail" {
+				return Count("angry", 1)
+			}
+			return Tell(g, ctx, ev)
+		},
 		// cautious ends with the first event that is a failure.
 		"cautious": func(g Generator, ctx Context, ev Op) Generator {
 			if ev.Type.String() == "fail" {

@@ -423,6 +423,23 @@ func TestTimeLimitHolds(t *testing.T) {
 	}
 }
 
+// TestTimeLimitPromises: nor is anything promised for the deadline or later,
+// should the loop take a promise without asking again.
+func TestTimeLimitPromises(t *testing.T) {
+	for _, at := range []histories.Time{99, 100, 101} {
+		ctx := NewContext(1, nil, 1, nil, nil)
+		op, rest := TimeLimit(100, Of(Op{F: "a", Time: at})).Op(ctx)
+		if !waiting(op) || op.Time != 0 {
+			t.Fatalf("%v: %s: want a wait, so that the beginning is known", at, show(op))
+		}
+		ctx.Time = 50
+		op, rest = rest.Op(ctx)
+		if at < 100 != operation(op) || op.Time != min(at, 100) || rest != nil {
+			t.Errorf("%v: promised %s", at, show(op))
+		}
+	}
+}
+
 // TestPlacesAreApart: what one part of a tree does leaves what another draws
 // alone.
 func TestPlacesAreApart(t *testing.T) {
