@@ -194,7 +194,7 @@ func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator)
 		case l.phase != idle:
 		case l.due > ctx.Time:
 			wake.set(l.due, i)
-		case ctx.FillFor(gen.Op{}, l.process) != nil: // awake
+		default:
 			due = append(due, i)
 		}
 	}
@@ -205,7 +205,7 @@ func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator)
 	primaries := s.primaries(ctx)
 	if len(s.vain.due) == 0 || !slices.Equal(s.vain.due, due) || !slices.Equal(s.vain.primaries, primaries) {
 		op, rest, nobody := s.try(ctx, due, primaries)
-		if op != nil {
+		if rest != nil { // or its process is just having a nap
 			return op, rest
 		}
 		*s.vain = vain{due, primaries, nobody}
