@@ -72,15 +72,17 @@ type fate struct {
 // decide draws the fate of the next message of a number of bytes, sent now.
 func (l *link) decide(d dice, now histories.Time, bytes int) fate {
 	f := fate{copies: 1}
-	switch t := &l.fault; {
-	case d.chance(either(l.loss, t.loss)):
+	t := &l.fault
+	lost, twice := d.chance(either(l.loss, t.loss)), d.chance(either(l.twice, t.twice))
+	if lost {
 		f.copies = 0
 		return f
-	case d.chance(either(l.twice, t.twice)):
+	}
+	if twice {
 		f.copies = 2
 	}
 	var queue time.Duration
-	if rate := l.fault.rate; rate > 0 {
+	if rate := t.rate; rate > 0 {
 		free := max(l.free, now).Add(time.Duration(int64(bytes) * int64(time.Second) / rate))
 		if queue = time.Duration(free - now); queue > queueMax {
 			f.copies = 0
@@ -90,10 +92,8 @@ func (l *link) decide(d dice, now histories.Time, bytes int) fate {
 	}
 	for i := range f.copies {
 		delay := queue + l.floor + time.Duration(d.exponential()*float64(l.mean))
-		if t := &l.fault; t.delay > 0 {
-			delay += t.delay + time.Duration(d.between(-1, 1)*float64(t.jitter))
-		}
-		if t := &l.fault; d.chance(t.overtaken) {
+		delay += t.delay + time.Duration(d.between(-1, 1)*float64(t.jitter))
+		if d.chance(t.overtaken) {
 			delay += t.hold
 		} else if l.fifo {
 			delay = max(delay, time.Duration(l.last-now))

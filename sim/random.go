@@ -57,8 +57,9 @@ func (d *dice) Uint64() uint64 {
 // float is uniform in [0, 1).
 func (d *dice) float() float64 { return float64(d.Uint64()>>11) / (1 << 53) }
 
-// chance is true with probability p.
-func (d *dice) chance(p float64) bool { return p > 0 && d.float() < p }
+// chance is true with probability p. It draws even if p is 0, so that what comes
+// after does not depend on p.
+func (d *dice) chance(p float64) bool { return d.float() < p }
 
 // intn is uniform in [0, n), n > 0.
 func (d *dice) intn(n int) int { return int(d.float() * float64(n)) }
