@@ -45,7 +45,7 @@ func ShortestAny(gs ...Generator) Generator { return choose("ShortestAny", gs, n
 
 // choose makes a choice, unless there is nothing to choose from.
 func choose(name string, gs []Generator, weights []int, shortest bool) Generator {
-	return (&choice{&choiceRule{name, weights, shortest}, gs, 0}).unlessOver()
+	return (&choice{&choiceRule{name, weights, shortest}, slices.Clone(gs), 0}).unlessOver()
 }
 
 // choice is both Mix and Any. To take whoever has an operation now in random

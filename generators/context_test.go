@@ -340,6 +340,21 @@ func TestForeignGenerators(t *testing.T) {
 	}
 }
 
+// TestArgumentsAreCopied: what the caller does with a slice later changes
+// nothing.
+func TestArgumentsAreCopied(t *testing.T) {
+	for name, of := range map[string]func(...Generator) Generator{"Seq": Seq, "Phases": Phases, "Mix": Mix, "Any": Any, "FlipFlop": FlipFlop} {
+		gs := []Generator{Once("a", nil), Once("a", nil)}
+		g := of(gs...)
+		gs[0], gs[1] = nil, Once("b", nil)
+		s := newSimulation()
+		s.run(g)
+		if got := s.invocations(); len(got) != 2 || got[0].F != "a" || got[1].F != "a" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // TestReplayUnknownNemesis: an operation that nobody could ever run is not
 // left out in silence.
 func TestReplayUnknownNemesis(t *testing.T) {

@@ -9,7 +9,7 @@ func FlipFlop(gs ...Generator) Generator {
 	if len(gs) == 0 || gs[0] == nil {
 		return nil
 	}
-	return &flipFlop{gs, 0}
+	return &flipFlop{slices.Clone(gs), 0}
 }
 
 type flipFlop struct {

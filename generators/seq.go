@@ -1,9 +1,11 @@
 package generators
 
+import "slices"
+
 // Seq runs everything of the first generator, then of the second, and so on.
 // The second may begin while operations of the first are in flight: see
 // Phases. Only the generator whose turn it is learns of events.
-func Seq(gs ...Generator) Generator { return seqFrom(gs, 0) }
+func Seq(gs ...Generator) Generator { return seqFrom(slices.Clone(gs), 0) }
 
 // seqFrom is what remains of gs from the i-th on.
 func seqFrom(gs []Generator, i int) Generator {
