@@ -24,7 +24,8 @@ type RaftOptions struct {
 //	leader    {"term"}               the node leads in term
 //	vote      {"term", "for"}        it votes
 //	append    {"term", "idx", "op"}  it puts an entry into its log
-//	truncate  {"idx"}                it drops the entries after idx
+//	truncate  {"idx"}                it drops the entries after idx; after a
+//	                                 crash: this is where its log ends
 //	commit    {"idx"}                it knows the entries up to idx to be committed
 //	apply     {"idx", "op"}          its machine executes an entry
 //	snapshot  {"idx", "hash"}        its machine's state after idx, installed or made
@@ -285,9 +286,18 @@ func (r *raftCheck) settle(m *raftNode) {
 
 func (r *raftCheck) opOf(record int) string { return keyName(string(field(r.h.Value(record), "op"))) }
 
+// truncate drops entries; or, after a crash, tells where the log ends that the
+// node found on its disk.
 func (r *raftCheck) truncate(i int, n int32, idx uint64) {
 	m := r.members[n]
-	r.cut(i, n, idx)
+	switch {
+	case m.hidden && idx < m.known:
+		r.addf("durability-lost", []int{i}, "op %d: the log of %s ended at %d after a crash, though it had known entries up to %d to be committed", i, r.name(n), idx, m.known)
+	case m.hidden && idx > m.log.last():
+		m.log.put(idx, raftEntry{}) // and those between: they are not on record
+	default:
+		r.cut(i, n, idx)
+	}
 	m.log.truncate(idx)
 	r.settle(m)
 }
