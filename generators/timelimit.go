@@ -57,7 +57,9 @@ func (t *timeLimit) with(end histories.Time, g Generator) Generator {
 func (t *timeLimit) Op(ctx Context) (*Op, Generator) {
 	begun, end := t.end != unset, t.end
 	if !begun {
-		end = ctx.Time.Add(t.d)
+		if end = ctx.Time.Add(t.d); t.d > 0 && end < ctx.Time {
+			end = forever // too far to be told
+		}
 	}
 	if ctx.Time >= end {
 		return nil, nil
