@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -300,13 +301,11 @@ func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks
 		check := nemesis.Check{Node: victim, Want: what + " answered", Got: "no answer"}
 		for tries := 0; !check.OK && ctx.Err() == nil; tries++ {
 			m := w.spokesman(victim, tries)
-			op := histories.Op{F: what, Value: histories.Encode(victim), Lamport: w.clock.tick()}
-			answer, after := m.invoke(ctx, op)
-			w.clock.receive(after)
-			check.Peer, check.OK = m.name, answer.Type == histories.OK
-			check.Got = answer.Type.String()
-			if answer.Error != "" {
-				check.Got += ": " + answer.Error
+			check.Peer = m.name
+			if got, err := m.administer(ctx, what, victim); err != nil {
+				check.Got = err.Error()
+			} else {
+				check.Got, check.OK = got, got == histories.OK.String()
 			}
 			if !check.OK {
 				select {
@@ -318,6 +317,26 @@ func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks
 		checks = append(checks, check)
 	}
 	return checks
+}
+
+// administer sends one operation of an administrator, who is cut from a node
+// by nothing, and returns its type.
+func (m *member) administer(ctx context.Context, what, victim string) (string, error) {
+	body := histories.Encode(request{F: what, Value: histories.Encode(victim), Lamport: m.w.clock.tick()})
+	answer, err := m.call(ctx, http.MethodPost, pathOp, body, m.w.cfg.Timeout)
+	if err != nil {
+		return "", err
+	}
+	var op histories.Op
+	after, err := complete(&op, answer)
+	if err != nil {
+		return "", err
+	}
+	m.w.clock.receive(after)
+	if op.Error != "" {
+		return op.Type.String() + ": " + op.Error, nil
+	}
+	return op.Type.String(), nil
 }
 
 func (w *World) spokesman(victim string, tries int) *member {

@@ -21,10 +21,10 @@ const (
 )
 
 // A look is something to be seen at a node, or on the way to it from peer,
-// while the given leases are in force.
+// while the given leases are in force; or else the leases that hide it.
 type look struct {
 	node, peer string
-	at         func(leases) []nemesis.Check
+	at         func(leases) (checks []nemesis.Check, holders []string)
 }
 
 // observe looks at the victims of f for signs that it is in force; or is over,
@@ -51,15 +51,15 @@ func (w *World) looks(ctx context.Context, f nemesis.Fault, inForce bool) (looks
 		l := look{node: name}
 		switch f.Kind {
 		case nemesis.Kill, nemesis.Stop, nemesis.Power:
-			l.at = func(leases) []nemesis.Check { return m.seeDown(ctx, inForce) }
+			l.at = func(leases) ([]nemesis.Check, []string) { return m.seeDown(ctx, inForce), nil }
 		case nemesis.Pause:
-			l.at = func(leases) []nemesis.Check { return m.seePaused(ctx, inForce) }
+			l.at = func(leases) ([]nemesis.Check, []string) { return m.seePaused(ctx, inForce), nil }
 		case nemesis.Client:
-			l.at = func(leases) []nemesis.Check { return m.seeDeaf(ctx, inForce) }
+			l.at = func(leases) ([]nemesis.Check, []string) { return m.seeDeaf(ctx, inForce), nil }
 		case nemesis.Clock:
-			l.at = func(ls leases) []nemesis.Check { return m.seeClock(ctx, ls, f, inForce) }
+			l.at = func(ls leases) ([]nemesis.Check, []string) { return m.seeClock(ctx, ls, f, inForce), nil }
 		default: // a kind that is about traffic
-			l.at = func(ls leases) []nemesis.Check { return m.seeTraffic(ctx, ls, f, inForce) }
+			l.at = func(ls leases) ([]nemesis.Check, []string) { return m.seeTraffic(ctx, ls, f, inForce) }
 		}
 		looks = append(looks, l)
 	}
@@ -79,7 +79,9 @@ func (w *World) steadily(ctx context.Context, f nemesis.Fault, inForce bool, l l
 		if len(holders) > 0 {
 			return nil, holders
 		}
-		checks = l.at(ls)
+		if checks, holders = l.at(ls); len(holders) > 0 {
+			return nil, holders
+		}
 		bad := slices.ContainsFunc(checks, func(c nemesis.Check) bool { return !c.OK })
 		_, now, still := w.weather()
 		if !bad || calm && still && version == now || ctx.Err() != nil || time.Now().After(giveUp) {

@@ -17,21 +17,21 @@ func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) 
 	for _, to := range w.members {
 		for _, from := range w.members {
 			if from != to && slices.Contains(f.Params.Drop[to.name], from.name) {
-				looks = append(looks, look{to.name, from.name, func(ls leases) []nemesis.Check {
-					return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)}
+				looks = append(looks, look{to.name, from.name, func(ls leases) ([]nemesis.Check, []string) {
+					return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)}, nil
 				}})
 			}
 		}
 	}
-	return append(looks, look{at: func(ls leases) []nemesis.Check {
+	return append(looks, look{at: func(ls leases) ([]nemesis.Check, []string) {
 		for _, to := range w.members {
 			for _, from := range w.members {
 				if from != to && !ls.cut(from.name, to.name) {
-					return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)}
+					return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)}, nil
 				}
 			}
 		}
-		return nil
+		return nil, nil
 	}})
 }
 
@@ -66,7 +66,7 @@ func (y way) patience() time.Duration {
 		d += h.Delay + h.Jitter
 	}
 	if y.rate > 0 { // a few packets, and what is before them
-		d += min(time.Duration(2000/float64(y.rate)*1e9), slowProbes)
+		d += min(time.Duration(2000/float64(y.rate)*1e9), 3*time.Second)
 	}
 	return d
 }
@@ -84,27 +84,30 @@ func (m *member) probe(ctx context.Context, p agent.Probe) (agent.Link, error) {
 }
 
 // seeTraffic measures the links to the victim m; of a bandwidth fault, one that
-// leads from it. Links that a partition cuts have no traffic to measure.
-func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inForce bool) (checks []nemesis.Check) {
+// leads from it. Where other leases leave no link that could be measured, it
+// returns them: partitions, and bounds on the rate, behind which everything is
+// late and some of it lost.
+func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inForce bool) (checks []nemesis.Check, holders []string) {
 	var links [][2]*member
 	for _, peer := range m.w.members {
 		from, to := peer, m
 		if f.Kind == nemesis.Bandwidth {
 			from, to = m, peer
 		}
-		if peer != m && !ls.cut(from.name, to.name) && (f.Kind != nemesis.Bandwidth || len(links) == 0) {
-			links = append(links, [2]*member{from, to})
+		if peer == m || f.Kind == nemesis.Bandwidth && len(links) > 0 {
+			continue
 		}
+		if in := ls.inTheWay(f, from.name, to.name); len(in) > 0 {
+			holders = append(holders, in...)
+			continue
+		}
+		links = append(links, [2]*member{from, to})
 	}
-	if f.Kind == nemesis.Delay || f.Kind == nemesis.Reorder {
-		// A narrow link delays too: rather look at the others.
-		wide := slices.DeleteFunc(slices.Clone(links), func(l [2]*member) bool { return ls.way(l[0].name, l[1].name).rate > 0 })
-		if len(wide) > 0 {
-			links = wide
-		}
+	if len(links) == 0 && len(holders) > 0 {
+		return nil, holders
 	}
 	if len(links) == 0 {
-		return []nemesis.Check{{Node: m.name, Want: string(f.Kind), Got: "no link is open to be measured"}}
+		return []nemesis.Check{{Node: m.name, Want: string(f.Kind), Got: "there is no other node"}}, nil
 	}
 	checks = make([]nemesis.Check, len(links))
 	_ = inParallel(slices.Collect(indices(links)), func(i int) error {
@@ -127,7 +130,19 @@ func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inF
 		}
 		return nil
 	})
-	return checks
+	return checks, nil
+}
+
+// inTheWay are the leases that keep f from being measured on a link.
+func (ls leases) inTheWay(f nemesis.Fault, from, to string) (ids []string) {
+	for _, l := range ls {
+		cuts := l.Kind == nemesis.Partition && slices.Contains(l.Params.Drop[to], from)
+		narrows := l.Kind == nemesis.Bandwidth && f.Kind != nemesis.Bandwidth && slices.Contains(l.Targets, from)
+		if cuts || narrows {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
 }
 
 // gauge measures a fault on one link where other leases act as well.
@@ -152,7 +167,6 @@ const (
 	probesMin    = 40
 	probesMax    = 4000
 	packetMax    = 1400
-	slowProbes   = 3 * time.Second // of probing, where it has to be slow
 )
 
 // probe is the measurement to be made.
@@ -162,20 +176,15 @@ func (g gauge) probe(to string) agent.Probe {
 	switch g.fault.Kind {
 	case nemesis.Loss, nemesis.Duplicate, nemesis.Reorder:
 		p.Count = min(max(int(math.Ceil(eventsWanted/f.Probability)), probesMin), probesMax)
+		if f.Delay > 0 { // so that some are overtaken
+			p.Every = min(p.Every, time.Duration(f.Delay)/4)
+		}
 	case nemesis.Bandwidth:
 		// A third of a second's worth, at once.
 		p.Every = 0
 		p.Size = int(min(max(f.Rate/50, 40), packetMax))
 		p.Count = int(min(max(f.Rate/3/int64(p.Size), 5), 1500))
 		p.Wait += time.Duration(float64(p.Size*p.Count) / float64(f.Rate) * 1.5e9)
-		return p
-	}
-	if r := g.with.rate; r > 0 {
-		// No faster than the link is, with others on it; and for a few seconds
-		// at most.
-		p.Every = max(p.Every, time.Duration(4*float64(p.Size)/float64(r)*1e9))
-		p.Count = min(p.Count, max(int(slowProbes/p.Every), 5))
-		p.Wait += 4 * p.Every
 	}
 	return p
 }
@@ -197,16 +206,17 @@ func (g gauge) judge(l agent.Link, inForce bool) (got string, seen bool) {
 	case nemesis.Duplicate:
 		return fmt.Sprintf("%.1f %% of %d twice", 100*arrived(l.Duplicates), l.Got), arrived(l.Duplicates) >= between(g.other.duplicate, g.with.duplicate)
 	case nemesis.Delay:
-		m := median(l.Delays)
+		m := median(l.Delays) - median(l.Back)
 		return fmt.Sprintf("median %v", m.Round(10*time.Microsecond)), m >= g.other.floor()+time.Duration(p.Delay)*7/10
 	case nemesis.Reorder:
-		held := 0
+		// On a busy machine many are late, but none overtakes another.
+		held, usual := 0, median(l.Back)
 		for _, d := range l.Delays {
-			if d >= g.other.floor()+time.Duration(p.Delay)*9/10 {
+			if d-usual >= g.other.floor()+time.Duration(p.Delay)*9/10 {
 				held++
 			}
 		}
-		return fmt.Sprintf("%.1f %% of %d held, %d overtaken", 100*arrived(held), l.Got, l.Overtaken), arrived(held) >= between(0, p.Probability)
+		return fmt.Sprintf("%.1f %% of %d held, %d overtaken", 100*arrived(held), l.Got, l.Overtaken), arrived(min(held, l.Overtaken)) >= between(0, p.Probability)
 	default: // bandwidth
 		rate := float64(l.Bytes) / max(l.Span, 1).Seconds()
 		slow := rate <= 1.3*float64(p.Rate)

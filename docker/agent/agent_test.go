@@ -204,7 +204,8 @@ func TestPacer(t *testing.T) {
 	delay := fresh(pacer{hold: []Hold{{Probability: 1, Delay: 100, Jitter: 20}, {Probability: 1, Delay: 1000}}})
 	low, high := int64(1<<62), int64(0)
 	for range n {
-		d := delay.release(5, 1500) - 5
+		at, _ := delay.release(5, 1500)
+		d := at - 5
 		low, high = min(low, d), max(high, d)
 	}
 	if low != 1080 || high != 1120 {
@@ -213,7 +214,7 @@ func TestPacer(t *testing.T) {
 
 	some, held := fresh(pacer{hold: []Hold{{Probability: 0.3, Delay: 100}}}), 0
 	for range n {
-		switch some.release(5, 1) {
+		switch at, _ := some.release(5, 1); at {
 		case 105:
 			held++
 		case 5:
@@ -230,9 +231,16 @@ func TestPacer(t *testing.T) {
 	line := fresh(pacer{rate: 1000})
 	const second = int64(time.Second)
 	for i, want := range []struct{ at, out int64 }{{0, second / 10}, {0, second / 5}, {second, second + second/10}} {
-		if got := line.release(want.at, 100); got != want.out {
+		if got, ok := line.release(want.at, 100); got != want.out || !ok {
 			t.Errorf("packet %d at %d goes on at %d, want %d", i, want.at, got, want.out)
 		}
+	}
+	taken := 0
+	for ok := true; ok && taken < 1000; taken++ {
+		_, ok = line.release(2*second, 100)
+	}
+	if taken < backlogMin/100 || taken > backlogMin/100+3 {
+		t.Errorf("%d packets of 100 bytes wait, want some %d", taken, backlogMin/100)
 	}
 }
 

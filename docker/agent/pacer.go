@@ -15,9 +15,18 @@ type pacer struct {
 	rand *rand.Rand
 }
 
-// release is when a packet of size bytes that came at now goes on.
-func (p *pacer) release(now int64, size int) int64 {
-	at := now
+// A bound on the rate comes with one on what waits: so many seconds' worth, or
+// so many bytes if that is more. What is beyond is dropped, as a router does,
+// or else TCP would fill the queue with minutes.
+const (
+	backlogTime = 0.5
+	backlogMin  = 6000
+)
+
+// release is when a packet of size bytes that came at now goes on. It is not
+// ok to wait: the packet is to be dropped.
+func (p *pacer) release(now int64, size int) (at int64, ok bool) {
+	at = now
 	for _, h := range p.hold {
 		if h.Probability < 1 && p.rand.Float64() >= h.Probability {
 			continue
@@ -30,10 +39,14 @@ func (p *pacer) release(now int64, size int) int64 {
 	if p.rate > 0 {
 		// A packet is through when its last byte is: even a single one takes
 		// its time.
+		waits := float64(max(p.free-at, 0)) / 1e9 * float64(p.rate)
+		if waits > max(backlogTime*float64(p.rate), backlogMin) {
+			return 0, false
+		}
 		p.free = max(p.free, at) + int64(float64(size)/float64(p.rate)*1e9)
 		at = p.free
 	}
-	return at
+	return at, true
 }
 
 // A parcel is a packet of the kernel's that waits for its time.

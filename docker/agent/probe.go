@@ -114,6 +114,7 @@ func measure(ctx context.Context, to netip.AddrPort, w Probe, l *Link) error {
 		mu      sync.Mutex
 		sent    = make([]int64, w.Count)
 		arrived = make([]int64, w.Count) // 0: not yet
+		back    = make([]int64, w.Count)
 		last    int64
 		highest = -1
 		got     = make(chan struct{}) // closed when every packet has arrived
@@ -139,7 +140,7 @@ func measure(ctx context.Context, to netip.AddrPort, w Probe, l *Link) error {
 			if arrived[seq] != 0 {
 				l.Duplicates++
 			} else {
-				arrived[seq] = at
+				arrived[seq], back[seq] = at, monotonic()
 				if seq < highest {
 					l.Overtaken++
 				}
@@ -179,6 +180,7 @@ func measure(ctx context.Context, to netip.AddrPort, w Probe, l *Link) error {
 	for i, at := range arrived {
 		if at != 0 {
 			l.Delays = append(l.Delays, time.Duration(at-sent[i]))
+			l.Back = append(l.Back, time.Duration(back[i]-at))
 		}
 	}
 	l.Bytes = l.Got * (len(payload) + packetHead)

@@ -112,6 +112,7 @@ type Link struct {
 	Duplicates int             `json:"duplicates,omitempty"` // that arrived again
 	Overtaken  int             `json:"overtaken,omitempty"`  // that arrived after one sent later
 	Delays     []time.Duration `json:"delays,omitempty"`     // of those that arrived, one way, in order of sending, ns
+	Back       []time.Duration `json:"back,omitempty"`       // of their answers, on the way that no rule disturbs: what is due to the machine
 	Bytes      int             `json:"bytes,omitempty"`      // that arrived
 	Span       time.Duration   `json:"span,omitempty"`       // from the first sending to the last arrival, ns
 	Dialed     string          `json:"dialed,omitempty"`     // connected, refused, timeout, or another error

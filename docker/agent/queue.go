@@ -91,10 +91,16 @@ func (q *queue) configure() error {
 	_ = unix.SetsockoptInt(q.fd, unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1)
 	var maxLen [4]byte
 	binary.BigEndian.PutUint32(maxLen[:], queueLen)
+	// To delay it is well that packets come as they are, many segments in one;
+	// on a narrow line one such would take for ever.
+	flags := []byte{0, 0, 0, nfqFailOpen | nfqGSO}
+	if q.num == queueOut {
+		flags[3] = nfqFailOpen
+	}
 	for _, attrs := range [][]byte{
 		attribute(nil, nfqConfigCommand, []byte{nfqBind, 0, 0, 0}),
 		attribute(attribute(nil, nfqConfigParams, []byte{0, 0, 0, queueCopy, nfqCopyPacket}), nfqConfigMaxLen, maxLen[:]),
-		attribute(attribute(nil, nfqConfigMask, []byte{0, 0, 0, nfqFailOpen | nfqGSO}), nfqConfigFlags, []byte{0, 0, 0, nfqFailOpen | nfqGSO}),
+		attribute(attribute(nil, nfqConfigMask, []byte{0, 0, 0, nfqFailOpen | nfqGSO}), nfqConfigFlags, flags),
 	} {
 		if err := q.ask(attrs); err != nil {
 			return err
@@ -175,7 +181,7 @@ func (q *queue) run() {
 			q.mu.Unlock()
 			if flush {
 				for len(wait) > 0 {
-					q.pass(heap.Pop(&wait).(parcel).id)
+					q.decide(heap.Pop(&wait).(parcel).id, pass)
 				}
 			}
 		}
@@ -184,22 +190,33 @@ func (q *queue) run() {
 			if err == nil {
 				now := monotonic()
 				for id, size := range packets(buf[:n]) {
+					at, ok := pace.release(now, size)
+					if !ok {
+						q.decide(id, drop)
+						continue
+					}
 					seq++
-					heap.Push(&wait, parcel{pace.release(now, size), seq, id})
+					heap.Push(&wait, parcel{at, seq, id})
 				}
 			} else if err == unix.EBADF {
 				return
 			}
 		}
 		for now := monotonic(); len(wait) > 0 && wait[0].at <= now; {
-			q.pass(heap.Pop(&wait).(parcel).id)
+			q.decide(heap.Pop(&wait).(parcel).id, pass)
 		}
 	}
 }
 
-// pass tells the kernel that a packet goes on.
-func (q *queue) pass(id uint32) {
-	v := binary.BigEndian.AppendUint32(nil, 1) // NF_ACCEPT
+// What becomes of a packet; of linux/netfilter.h.
+const (
+	drop = 0
+	pass = 1
+)
+
+// decide tells the kernel what becomes of a packet.
+func (q *queue) decide(id, fate uint32) {
+	v := binary.BigEndian.AppendUint32(nil, fate)
 	v = binary.BigEndian.AppendUint32(v, id)
 	m := message(nfqMsgVerdict, unix.NLM_F_REQUEST, q.num, attribute(nil, nfqAttrVerdictHeader, v))
 	for range 100 {
