@@ -21,7 +21,7 @@ func Swarm(m histories.Manifest, keep ...string) histories.Manifest {
 	all := m.Nemesis
 	m.Nemesis = nil
 	for _, k := range all {
-		if r.Float64() < 0.4 || slices.Contains(keep, k) {
+		if r.Float64() < 0.33 || slices.Contains(keep, k) {
 			m.Nemesis = append(m.Nemesis, k)
 		}
 	}
