@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/node"
 )
 
@@ -28,7 +31,7 @@ type network struct {
 	posts   []post
 	chance  *mrand.ChaCha8
 	answers map[string]string // by the name given to call
-	records []string          // "n1 append {…}"
+	history histories.Builder // of the records
 }
 
 type host struct {
@@ -77,7 +80,10 @@ func newNetwork(t testing.TB, n int, bug string, flags ...string) *network {
 	}
 	entropy := rand.Reader
 	rand.Reader = w.chance
-	t.Cleanup(func() { rand.Reader = entropy })
+	t.Cleanup(func() {
+		rand.Reader = entropy
+		w.judge()
+	})
 	for i := range n {
 		w.ids = append(w.ids, node.ID(fmt.Sprintf("n%d", i+1)))
 	}
@@ -99,6 +105,7 @@ func (w *network) boot(id node.ID) {
 func (w *network) crash(id node.ID, power bool) {
 	h := w.hosts[id]
 	h.node = nil
+	w.record(id, "crash", nil)
 	if power {
 		h.disk = maps.Clone(h.synced)
 	}
@@ -133,8 +140,25 @@ func (w *network) step(h *host, f func()) {
 		case node.Sync:
 			h.synced = maps.Clone(h.disk)
 		case node.Record:
-			w.records = append(w.records, fmt.Sprintf("%s %s %s", h.id, e.Name, e.Value))
+			w.record(h.id, e.Name, e.Value)
 		}
+	}
+}
+
+func (w *network) record(id node.ID, f string, value json.RawMessage) {
+	op := histories.Op{Time: histories.Time(w.now), Process: histories.Named(string(id)), Type: histories.Info, F: f, Value: value}
+	if err := w.history.Add(op); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// judge has the records of a node without a bug checked.
+func (w *network) judge() {
+	if w.options.Bug != "" {
+		return
+	}
+	if r := checker.Raft(checker.RaftOptions{}).Check(context.Background(), w.history.History()); r.Verdict != checker.Valid {
+		w.t.Errorf("the records are %s: %s %v", r.Verdict, r.Why, r.Anomalies)
 	}
 }
 
@@ -221,10 +245,10 @@ func (w *network) other(those ...node.ID) node.ID {
 	return w.ids[slices.IndexFunc(w.ids, func(id node.ID) bool { return !slices.Contains(those, id) })]
 }
 
-// recorded counts the records that begin with prefix.
-func (w *network) recorded(prefix string) (n int) {
-	for _, r := range w.records {
-		if strings.HasPrefix(r, prefix) {
+// recorded counts the records f of a node.
+func (w *network) recorded(id node.ID, f string) (n int) {
+	for _, op := range w.history.History().All() {
+		if op.Process == histories.Named(string(id)) && op.F == f {
 			n++
 		}
 	}

@@ -35,7 +35,7 @@ type replica struct {
 	bug   string
 	reads string // log, index, lease
 	every uint64 // entries from one snapshot to the next
-	vote  bool   // Pre-Vote
+	asks  bool   // Pre-Vote: before it begins an election
 
 	self  uint64 // raft's number of this node: its place in peers, from 1
 	peers []node.ID
@@ -77,7 +77,7 @@ func New(o node.Options) node.Node {
 	if err != nil || every == 0 {
 		panic(fmt.Sprintf("flag snapshot-every is %q: want a number above 0", o.Flag("snapshot-every")))
 	}
-	return &replica{bug: o.Bug, reads: o.Flag("reads"), every: every, vote: o.Flag("pre-vote") != "off"}
+	return &replica{bug: o.Bug, reads: o.Flag("reads"), every: every, asks: o.Flag("pre-vote") != "off"}
 }
 
 // Start boots the node from its disk, or, on its first boot, from a snapshot
@@ -111,7 +111,7 @@ func (n *replica) Start(env *node.Env) {
 		MaxSizePerMsg:     64 << 10,
 		MaxInflightMsgs:   256,
 		CheckQuorum:       true,
-		PreVote:           n.vote,
+		PreVote:           n.asks,
 		StepDownOnRemoval: true,
 		Logger:            silent{},
 	}

@@ -111,10 +111,10 @@ func TestSnapshotToLaggard(t *testing.T) {
 		w.call("", w.leader(), "add", "", fmt.Sprint(i))
 		w.run(20 * time.Millisecond)
 	}
-	before := w.recorded(string(away) + " snapshot")
+	before := w.recorded(away, "snapshot")
 	w.cut[away] = false
 	w.run(settle)
-	if got := w.recorded(string(away) + " snapshot"); got == before {
+	if got := w.recorded(away, "snapshot"); got == before {
 		t.Error("the laggard has installed no snapshot")
 	}
 	w.agree()
@@ -129,6 +129,27 @@ func TestSnapshotToLaggard(t *testing.T) {
 	if got := string(w.replica(away).machine.encode(false)); !strings.Contains(got, "39") || len(got) < len(state)/2 {
 		t.Errorf("after a restart the state is %s, before it was %s", got, state)
 	}
+}
+
+// A snapshot takes the place of entries that a leader which was cut off had put
+// into its log alone.
+func TestSnapshotToDeposedLeader(t *testing.T) {
+	w := newNetwork(t, 3, "", "snapshot-every", "10")
+	w.run(settle)
+	old := w.leader()
+	w.cut[old] = true
+	for i := range 30 {
+		w.call("", old, "add", "", fmt.Sprint(100+i))
+	}
+	w.run(settle)
+	for i := range 20 {
+		w.want(w.do(w.leader(), "add", "", fmt.Sprint(i)), fmt.Sprint(i))
+	}
+	w.run(forgetAfter)
+	w.cut[old] = false
+	w.run(settle)
+	w.agree()
+	w.want(w.do(old, "read", "", "null"), "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19]")
 }
 
 // A snapshot that is lost on its way is sent again.
@@ -222,7 +243,7 @@ func TestReplacedSuffix(t *testing.T) {
 	w.run(forgetAfter) // else it would try again
 	w.cut[old] = false
 	w.run(settle)
-	if w.recorded(string(old)+" truncate") != 1 {
+	if w.recorded(old, "truncate") != 1 {
 		t.Error("no entry was replaced: the case tests nothing")
 	}
 	for i := range 5 {

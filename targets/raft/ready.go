@@ -22,9 +22,6 @@ func (n *replica) run(env *node.Env) {
 		for _, m := range ready.Messages {
 			env.Send(n.peers[m.GetTo()-1], message{m})
 		}
-		if !etcd.IsEmptySnap(ready.Snapshot) {
-			n.install(env)
-		}
 		for _, e := range ready.CommittedEntries {
 			n.apply(env, e)
 		}
@@ -37,7 +34,8 @@ func (n *replica) run(env *node.Env) {
 }
 
 // persist writes what ready has to be remembered, and syncs it if anything that
-// is sent or answered later may rest on it.
+// is sent or answered later may rest on it. A snapshot takes the place of the
+// log, and of the machine, at once.
 func (n *replica) persist(env *node.Env, ready etcd.Ready) {
 	hard := ready.HardState
 	if n.bug == "vote-not-persisted" {
@@ -55,7 +53,9 @@ func (n *replica) persist(env *node.Env, ready etcd.Ready) {
 			n.recordVote(env)
 		}
 	}
-	if len(ready.Entries) > 0 && ready.Entries[0].GetIndex() <= last {
+	if !etcd.IsEmptySnap(ready.Snapshot) {
+		n.install(env)
+	} else if len(ready.Entries) > 0 && ready.Entries[0].GetIndex() <= last {
 		n.recordTruncate(env, ready.Entries[0].GetIndex()-1)
 	}
 	for _, e := range ready.Entries {
