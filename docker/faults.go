@@ -3,13 +3,11 @@ package docker
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/torture-harness/torture/docker/agent"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 )
@@ -58,7 +56,7 @@ func (w *World) nemesis(op histories.Op) {
 			w.observe(ctx, f, inject, &e)
 		}
 		e = e.Conclude()
-		op.Type, op.Value, op.Error = histories.OK, histories.Encode(e), ""
+		op.Type, op.Value, op.Error, op.Lamport = histories.OK, histories.Encode(e), "", 0
 		switch {
 		case err != nil:
 			e.Verified = false
@@ -205,152 +203,4 @@ func (w *World) Heal(ctx context.Context) error {
 		w.healed()
 	}
 	return err
-}
-
-// settle makes the node's container, and its clocks, what the leases say. While
-// it works leases may change; it goes by the latest.
-func (m *member) settle(ctx context.Context) error {
-	select {
-	case m.acting <- struct{}{}:
-	case <-ctx.Done():
-		return m.errorf("it is busy: %w", ctx.Err())
-	}
-	defer func() { <-m.acting }()
-	for refused := 0; ; {
-		ls, _ := m.w.held()
-		want := ls.intent(m.name)
-		var err error
-		switch s := m.now(); {
-		case s == broken:
-			return nil
-		case m.powerDue.CompareAndSwap(true, false):
-			if err = m.losePower(ctx); err != nil {
-				m.powerDue.Store(true)
-			}
-		case want.down && s != down && want.gently:
-			err = m.stop(ctx)
-		case want.down && s != down:
-			err = m.kill(ctx, "kill")
-		case want.down:
-			return nil
-		case s == down:
-			err = m.start(ctx)
-		case !want.paused && s == paused:
-			err = m.unpause(ctx)
-		case s == running && !ls.clocks(m.name).equal(m.clocked):
-			err = m.setClocks(ctx, ls.clocks(m.name))
-		case want.paused && s == running:
-			err = m.pause(ctx)
-		default:
-			return nil
-		}
-		if err != nil {
-			if refused++; refused == attempts || ctx.Err() != nil || m.refresh(ctx) != nil {
-				return err
-			}
-		}
-	}
-}
-
-// setClocks puts exactly these faults of the node's clocks into force.
-func (m *member) setClocks(ctx context.Context, s clockSetting) error {
-	if err := m.healthy(ctx); err != nil {
-		return err
-	}
-	if _, err := m.call(ctx, "PUT", pathClock, histories.Encode(s), time.Second); err != nil {
-		return m.errorf("set its clocks: %w", err)
-	}
-	m.clocked = s
-	return nil
-}
-
-// obey makes the node's traffic what the leases say.
-func (m *member) obey(ctx context.Context) error {
-	select {
-	case m.ruling <- struct{}{}:
-	case <-ctx.Done():
-		return m.errorf("its agent is busy: %w", ctx.Err())
-	}
-	defer func() { <-m.ruling }()
-	ls, version := m.w.held()
-	rules := ls.rules(m.name, m.w.cfg.Nodes)
-	text := string(histories.Encode(rules))
-	if text == m.ruled {
-		return nil
-	}
-	rules.Version = version
-	_, err := m.link.ask(ctx, agent.Request{Rules: &rules})
-	if err == errLost { // it is the same rules however often they are sent
-		_, err = m.link.ask(ctx, agent.Request{Rules: &rules})
-	}
-	if err != nil {
-		m.ruled = "unknown"
-		return m.errorf("rules: %w", err)
-	}
-	m.ruled = text
-	return nil
-}
-
-// admin asks the group to let f's nodes leave or join, one after another: a
-// primary first, then the others in turn, for as long as ten operations may
-// take.
-func (w *World) admin(ctx context.Context, f nemesis.Fault, what string) (checks []nemesis.Check) {
-	ctx, cancel := context.WithTimeout(ctx, 10*w.cfg.Timeout)
-	defer cancel()
-	for _, victim := range f.Targets {
-		check := nemesis.Check{Node: victim, Want: what + " answered", Got: "no answer"}
-		for tries := 0; !check.OK && ctx.Err() == nil; tries++ {
-			m := w.spokesman(victim, tries)
-			check.Peer = m.name
-			if got, err := m.administer(ctx, what, victim); err != nil {
-				check.Got = err.Error()
-			} else {
-				check.Got, check.OK = got, got == histories.OK.String()
-			}
-			if !check.OK {
-				select {
-				case <-ctx.Done():
-				case <-time.After(200 * time.Millisecond):
-				}
-			}
-		}
-		checks = append(checks, check)
-	}
-	return checks
-}
-
-// administer sends one operation of an administrator, who is cut from a node
-// by nothing, and returns its type.
-func (m *member) administer(ctx context.Context, what, victim string) (string, error) {
-	body := histories.Encode(request{F: what, Value: histories.Encode(victim), Lamport: m.w.clock.tick()})
-	answer, err := m.call(ctx, http.MethodPost, pathOp, body, m.w.cfg.Timeout)
-	if err != nil {
-		return "", err
-	}
-	var op histories.Op
-	after, err := complete(&op, answer)
-	if err != nil {
-		return "", err
-	}
-	m.w.clock.receive(after)
-	if op.Error != "" {
-		return op.Type.String() + ": " + op.Error, nil
-	}
-	return op.Type.String(), nil
-}
-
-func (w *World) spokesman(victim string, tries int) *member {
-	primaries := w.Primaries()
-	var able []*member
-	for _, leads := range []bool{true, false} {
-		for _, m := range w.members {
-			if m.name != victim && m.now() == running && slices.Contains(primaries, m.name) == leads {
-				able = append(able, m)
-			}
-		}
-	}
-	if len(able) == 0 {
-		return w.byName[victim]
-	}
-	return able[tries%len(able)]
 }

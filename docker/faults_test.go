@@ -88,6 +88,9 @@ func TestCluster(t *testing.T) {
 		if string(crash.Value) != `{"kind":"kill"}` || string(restart.Value) != `{"life":2}` {
 			t.Errorf("crash %s, restart %s", crash.Value, restart.Value)
 		}
+		if inject := d.next(from, "the injection", func(o histories.Op) bool { return o.F == nemesis.Inject }); inject.Lamport <= crash.Lamport {
+			t.Errorf("crash %d, injection complete %d: out of order", crash.Lamport, inject.Lamport)
+		}
 		if crash.Lamport >= restart.Lamport || restart.Lamport >= heal.Lamport {
 			t.Errorf("crash %d, restart %d, heal %d: out of order", crash.Lamport, restart.Lamport, heal.Lamport)
 		}

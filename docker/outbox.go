@@ -23,10 +23,13 @@ func newOutbox(clock *hlc, now func() histories.Time) *outbox {
 }
 
 // put appends op, which happens now, after everything that knows of the number
-// after.
+// after; or has its place in happens-before already.
 func (o *outbox) put(op histories.Op, after uint64) {
 	o.mu.Lock()
-	op.Time, op.Lamport = o.now(), o.clock.receive(after)
+	op.Time = o.now()
+	if op.Lamport == 0 {
+		op.Lamport = o.clock.receive(after)
+	}
 	o.ops = append(o.ops, op)
 	o.mu.Unlock()
 	select {

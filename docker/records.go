@@ -118,3 +118,10 @@ func (k *keeper) close() error {
 	k.failed = os.ErrClosed
 	return err
 }
+
+// mark is the head of a record: what the world itself needs of it.
+type mark struct {
+	Lamport uint64          `json:"lamport"`
+	F       string          `json:"f"`
+	Value   json.RawMessage `json:"value"`
+}
