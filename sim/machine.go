@@ -6,8 +6,10 @@ import (
 	"io"
 	"maps"
 	mrand "math/rand/v2"
-	"runtime/debug"
+	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -154,13 +156,27 @@ func (w *World) attempt(m *machine, handle func()) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.env.End()
-			w.record(m.process, "panic", map[string]string{"error": fmt.Sprint(p), "stack": string(debug.Stack())})
+			w.record(m.process, "panic", map[string]any{"error": fmt.Sprint(p), "stack": stack()})
 			m.broke = true
 			w.crash(m, "panic")
 		}
 	}()
 	handle()
 	return true
+}
+
+// stack tells where the panic was: the functions and lines up to the node's
+// own, without the addresses, which differ from run to run.
+func stack() (lines []string) {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "sim.(*World).attempt") || !more {
+			return lines
+		}
+		lines = append(lines, fmt.Sprintf("%s %s:%d", f.Function, filepath.Base(f.File), f.Line))
+	}
 }
 
 func (w *World) perform(m *machine, e *node.Effect) {
