@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -64,10 +63,11 @@ func newNodeCommand(a *app) *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()
 			err = host.Run(ctx, cfg)
-			if errors.Is(err, host.ErrPowerLost) {
-				os.Exit(137)
+			if err != nil {
+				log.Error("the node ends", zap.Error(err))
 			}
-			return failed(err)
+			os.Exit(host.ExitCode(err)) // by which the world knows how it died
+			return nil
 		},
 	}
 	fs := cmd.Flags()
