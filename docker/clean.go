@@ -30,10 +30,11 @@ func (r Report) String() string {
 }
 
 // Clean removes what torture made: containers, networks, volumes and images,
-// also those of runs that still go on. It knows them by their label, and touches
-// nothing else. What could not be removed is in the error; the rest is removed
-// all the same.
-func Clean(ctx context.Context) (Report, error) {
+// also those of runs that still go on; or, if runs are named by their ids, the
+// containers, networks and volumes of these. It knows them by their label, and
+// touches nothing else. What could not be removed is in the error; the rest is
+// removed all the same.
+func Clean(ctx context.Context, runs ...string) (Report, error) {
 	cli, err := connect()
 	if err != nil {
 		return Report{}, err
@@ -42,7 +43,19 @@ func Clean(ctx context.Context) (Report, error) {
 	if _, err := inspect(ctx, cli); err != nil {
 		return Report{}, err
 	}
-	return remove(ctx, cli, "")
+	if len(runs) == 0 {
+		return remove(ctx, cli, "")
+	}
+	var all Report
+	var errs []error
+	for _, run := range runs {
+		r, err := remove(ctx, cli, run)
+		errs = append(errs, err)
+		all.Containers = append(all.Containers, r.Containers...)
+		all.Networks = append(all.Networks, r.Networks...)
+		all.Volumes = append(all.Volumes, r.Volumes...)
+	}
+	return all, errors.Join(errs...)
 }
 
 // remove removes what belongs to a run; or, if run is empty, everything, with

@@ -29,7 +29,7 @@ checker that --checker names. Files are JSON Lines or Jepsen's EDN, either
 compressed by zstd (.zst) or not.` + "\n" + exitStatus,
 		Example: `  torture check runs/20261122T120000.000-raft-sim-7
   torture check history.edn --checker linearizable --option model=cas-register --independent`,
-		Args: cobra.ExactArgs(1),
+		Args: one("FILE or DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info, err := os.Stat(args[0])
 			if err != nil {
@@ -41,18 +41,14 @@ compressed by zstd (.zst) or not.` + "\n" + exitStatus,
 				if name != "" {
 					return errors.New("--checker is for files; a run's directory has its own checkers (check its history.jsonl to use another)")
 				}
-				tr, _, err := openTrial(args[0])
+				tr, _, err := a.openTrial(args[0])
 				if err != nil {
 					return err
 				}
-				o, err := a.judge(ctx, tr, args[0], nil)
-				if err != nil {
-					return err
-				}
-				return a.say(o)
+				return a.sayOf(a.judge(ctx, tr, args[0], nil))
 			}
 			if name == "" {
-				return fmt.Errorf("%s is a file: say by which checker to judge it: --checker %s", args[0], strings.Join(checker.Names(), "|"))
+				return fmt.Errorf("%s is a file: say with --checker by which checker to judge it: %s", args[0], strings.Join(checker.Names(), ", "))
 			}
 			opts, err := parseOptions(options)
 			if err != nil {
@@ -96,13 +92,13 @@ func parseOptions(options []string) (map[string]json.RawMessage, error) {
 }
 
 // openTrial makes the trial that a run's directory tells of.
-func openTrial(dir string) (*run.Trial, *histories.Opened, error) {
+func (a *app) openTrial(dir string) (*run.Trial, *histories.Opened, error) {
 	opened, err := histories.Open(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	if opened.Torn > 0 {
-		fmt.Fprintf(os.Stderr, "%s: %d torn lines at the end of files were dropped\n", dir, opened.Torn)
+		fmt.Fprintf(a.stderr, "%s: the last line of %s is torn and was dropped\n", dir, count(opened.Torn, "file"))
 	}
 	t, err := all.Named(opened.Manifest.Target)
 	if err != nil {

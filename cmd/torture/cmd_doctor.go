@@ -57,7 +57,10 @@ func newDoctorCommand(a *app) *cobra.Command {
 				if !c.OK {
 					able = "no"
 				}
-				fmt.Fprintf(w, "  %s\t%s\t%s\n", c.Kind, able, c.Reason)
+				if c.Reason != "" {
+					able += "\t" + c.Reason
+				}
+				fmt.Fprintf(w, "  %s\t%s\n", c.Kind, able)
 			}
 			return w.Flush()
 		},

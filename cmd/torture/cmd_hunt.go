@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,10 +37,16 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   t.Name,
 		Short: t.Doc,
-		Args:  cobra.NoArgs,
+		Long:  targetHelp(t),
+		Example: fmt.Sprintf("  torture hunt %s --seeds 2000\n  torture hunt %s --bug %s\n  torture hunt %s --for 8h --keep-going --json",
+			t.Name, t.Name, t.Bugs[0].Name, t.Name),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if h.seeds < 1 || h.workers < 1 {
-				return errors.New("--seeds and --workers must be at least 1")
+			if err := positive(cmd, "seeds", "workers", "for", "seed-limit"); err != nil {
+				return err
+			}
+			if h.twice < 0 {
+				return fmt.Errorf("--twice %d: want 0 or more", h.twice)
 			}
 			base, err := flags.manifest(cmd, t, "sim")
 			if err != nil {
@@ -55,6 +62,7 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
+			fmt.Fprintf(a.stderr, "hunting %s in the simulator: %s from %d on, %s at a time\n", t.Name, count(h.seeds, "seed"), h.first, count(h.workers, "worker"))
 			tally, err := h.run(ctx)
 			if h.each != nil {
 				fmt.Fprint(a.stderr, "\r\x1b[K")
@@ -62,15 +70,22 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			if a.json {
-				printJSON(a.stdout, tally)
-			} else {
+			if !a.json {
 				tally.say(a.stdout)
 			}
-			if len(tally.Found) > 0 && !a.json {
-				if err := a.bring(ctx, t, h.manifest(tally.Found[0].Seed), !noShrink); err != nil {
-					return err
+			if len(tally.Found) > 0 {
+				err = a.bring(ctx, t, h.manifest(tally.Found[0].Seed), !noShrink, tally)
+			}
+			switch last := cmp.Or(tally.Shrunk, tally.Run); {
+			case a.json:
+				printJSON(a.stdout, tally)
+			case last != nil:
+				if said := a.say(last); said != nil && !errors.As(said, new(verdictError)) {
+					err = errors.Join(err, said)
 				}
+			}
+			if err != nil {
+				return err
 			}
 			return tally.gravest()
 		},
@@ -108,14 +123,18 @@ func seeded(t targets.Target, base histories.Manifest, swarm bool) func(uint64) 
 }
 
 // bring does again what a hunt has found, with a run directory, and shrinks it.
-func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest, shrink bool) error {
+func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest, shrink bool, tally *tally) error {
 	tr, err := run.NewTrial(t, m, nil)
 	if err != nil {
 		return err
 	}
 	o, err := a.conduct(ctx, tr)
+	tally.Run = o
 	if err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return nil // interrupted
 	}
 	if o.Verdict != checker.Invalid {
 		return failed(fmt.Errorf("seed %d was invalid in the hunt and is %s now: it is not deterministic", m.Seed, o.Verdict))
@@ -125,15 +144,11 @@ func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest,
 		if err != nil {
 			return failed(err)
 		}
-		small, err := a.shrink(ctx, tr, opened.History, o.Run, time.Minute)
-		if err != nil {
-			return err
+		if !a.json {
+			fmt.Fprintf(a.stdout, "whole run: %s\n", o.Run)
 		}
-		fmt.Fprintf(a.stdout, "whole run: %s\n", o.Run)
-		o = small
-	}
-	if said := a.say(o); said != nil && !errors.As(said, new(verdictError)) {
-		return said
+		tally.Shrunk, err = a.shrink(ctx, tr, opened.History, o.Run, time.Minute)
+		return err
 	}
 	return nil
 }

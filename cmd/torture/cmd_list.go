@@ -20,13 +20,17 @@ func newListCommand(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			runs, err := histories.List(a.store)
 			if errors.Is(err, fs.ErrNotExist) {
-				err = nil // no run yet
+				runs, err = []histories.Summary{}, nil // no run yet
 			}
 			if err != nil {
 				return err
 			}
 			if a.json {
 				printJSON(a.stdout, runs)
+				return nil
+			}
+			if len(runs) == 0 {
+				fmt.Fprintf(a.stdout, "no runs in %s yet: torture run TARGET makes one\n", a.store)
 				return nil
 			}
 			w := tabwriter.NewWriter(a.stdout, 0, 4, 2, ' ', 0)

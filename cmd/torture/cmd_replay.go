@@ -28,13 +28,19 @@ A schedule is what torture shrink writes, or the schedule.jsonl of a run: its
 first line says what to run, the others are invocations.` + "\n" + exitStatus,
 		Example: `  torture replay runs/20261122T120000.000-raft-sim-7
   torture replay runs/20261122T120000.000-raft-sim-7-shrunk/schedule.jsonl --world docker --times 10`,
-		Args: cobra.ExactArgs(1),
+		Args: one("DIR or SCHEDULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if times < 1 {
 				return errors.New("--times must be at least 1")
 			}
-			tr, err := replayed(args[0], world)
+			if world != "" && world != "sim" && world != "docker" {
+				return fmt.Errorf("--world %s: want sim or docker", world)
+			}
+			tr, err := a.replayed(args[0], world)
 			if err != nil {
+				return err
+			}
+			if _, _, err := chooseWorld(cmd.Context(), tr.Manifest.World); err != nil {
 				return err
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
@@ -49,10 +55,7 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 					return err
 				}
 				o, err := a.conduct(ctx, again)
-				if o == nil {
-					return err
-				}
-				said := a.say(o)
+				said := a.sayOf(o, err)
 				if err != nil {
 					return err
 				}
@@ -89,7 +92,7 @@ func verdictOf(code int) error {
 }
 
 // replayed makes the trial that repeats a run or a schedule, in a world.
-func replayed(path, world string) (*run.Trial, error) {
+func (a *app) replayed(path, world string) (*run.Trial, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -97,7 +100,7 @@ func replayed(path, world string) (*run.Trial, error) {
 	var m histories.Manifest
 	var script []histories.Op
 	if info.IsDir() {
-		tr, opened, err := openTrial(path)
+		tr, opened, err := a.openTrial(path)
 		if err != nil {
 			return nil, err
 		}
@@ -122,9 +125,6 @@ func replayed(path, world string) (*run.Trial, error) {
 		m.Schedule = true
 	}
 	if world != "" && world != m.World {
-		if world != "sim" && world != "docker" {
-			return nil, fmt.Errorf("--world %s: want sim or docker", world)
-		}
 		// Worlds differ in patience; the new one has its own.
 		m.World, m.Timeout = world, 0
 	}

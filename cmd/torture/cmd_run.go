@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/run"
 	"github.com/torture-harness/torture/targets"
 )
@@ -32,7 +35,10 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   t.Name,
 		Short: t.Doc,
-		Args:  cobra.NoArgs,
+		Long:  targetHelp(t),
+		Example: fmt.Sprintf("  torture run %s --seed 7\n  torture run %s --world sim --bug %s\n  torture run %s --nemesis partition,kill --targets primaries --time-limit 2m",
+			t.Name, t.Name, t.Bugs[0].Name, t.Name),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, why, err := chooseWorld(cmd.Context(), world)
 			if err != nil {
@@ -48,29 +54,22 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 			}
 			var script []histories.Op
 			if flags.schedule != "" {
-				s, err := histories.ReadSchedule(flags.schedule)
-				if err != nil {
+				if script, err = scripted(cmd, flags.schedule, &m); err != nil {
 					return err
 				}
-				script, m.Schedule = s.Ops, true
 			}
 			tr, err := run.NewTrial(t, m, script)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.stderr, "%s in %s (%s), seed %d, %d nodes, %d clients, faults: %v\n",
-				t.Name, worldName(chosen), why, m.Seed, tr.Manifest.Nodes, tr.Manifest.Clients, m.Nemesis)
+			if why != "" {
+				fmt.Fprintf(a.stderr, "in %s, since %s\n", worldName(chosen), why)
+			}
+			fmt.Fprintf(a.stderr, "%s in %s, seed %d: %s, %s, faults: %s\n", t.Name, worldName(chosen), m.Seed,
+				count(tr.Manifest.Nodes, "node"), count(tr.Manifest.Clients, "client"), cmp.Or(join(m.Nemesis), "none"))
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			o, err := a.conduct(ctx, tr)
-			if o == nil {
-				return err
-			}
-			said := a.say(o)
-			if err != nil {
-				return err
-			}
-			return said
+			return a.sayOf(a.conduct(ctx, tr))
 		},
 	}
 	flags = addTrialFlags(cmd, t)
@@ -78,6 +77,33 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides a simulated run, and the plan of any (default: drawn)")
 	cmd.Flags().StringVar(&flags.schedule, "schedule", "", "file of faults to inject, in place of drawn ones")
 	return cmd
+}
+
+// scripted reads the faults of a run from a file, and makes m say so.
+func scripted(cmd *cobra.Command, path string, m *histories.Manifest) ([]histories.Op, error) {
+	for _, name := range []string{"nemesis", "interval", "targets", "budget"} {
+		if cmd.Flags().Changed(name) {
+			return nil, fmt.Errorf("--schedule and --%s: the schedule says which faults there are, whom they strike and when", name)
+		}
+	}
+	s, err := histories.ReadSchedule(path)
+	if err != nil {
+		return nil, err
+	}
+	var nodes []string
+	for i := range m.Nodes {
+		nodes = append(nodes, fmt.Sprintf("n%d", i+1))
+	}
+	if err := nemesis.CheckScript(s.Ops, nodes); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	m.Schedule, m.Nemesis = true, nil
+	for _, op := range s.Ops {
+		if f, err := nemesis.Decode(op); err == nil && op.F == nemesis.Inject && !slices.Contains(m.Nemesis, string(f.Kind)) {
+			m.Nemesis = append(m.Nemesis, string(f.Kind))
+		}
+	}
+	return s.Ops, nil
 }
 
 func worldName(world string) string {

@@ -38,6 +38,9 @@ func newSelftestCommand(a *app) *cobra.Command {
 		Long: `Selftest says what a green run is worth: it plants each bug that a target knows
 and hunts it, until a run shows an anomaly that belongs to the bug or the bug's
 limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\n" + exitStatus,
+		Example: `  torture selftest
+  torture selftest raft --first 1000`,
+		ValidArgs: all.Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			chosen := all.Targets()
 			if len(args) > 0 {
@@ -56,11 +59,14 @@ limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\
 			missed := 0
 			for _, t := range chosen {
 				for _, b := range t.Bugs {
-					if ctx.Err() != nil {
-						return failed(ctx.Err())
+					if terminal(a.stderr) {
+						fmt.Fprintf(a.stderr, "\r\x1b[K%s %s", t.Name, b.Name)
 					}
 					h := bugHunt(t, b, first, workers)
 					tally, err := h.run(ctx)
+					if ctx.Err() != nil {
+						return failed(fmt.Errorf("interrupted at %s %s: not every bug was tried", t.Name, b.Name))
+					}
 					if err != nil {
 						return failed(err)
 					}
@@ -77,10 +83,14 @@ limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\
 					powers = append(powers, p)
 				}
 			}
+			if terminal(a.stderr) {
+				fmt.Fprint(a.stderr, "\r\x1b[K")
+			}
 			if a.json {
 				printJSON(a.stdout, powers)
 			} else {
 				sayPowers(a, powers)
+				fmt.Fprintf(a.stdout, "%d of %s found\n", len(powers)-missed, count(len(powers), "planted bug"))
 			}
 			if missed > 0 {
 				return verdictError(checker.Invalid)

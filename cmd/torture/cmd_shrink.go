@@ -22,9 +22,9 @@ func newShrinkCommand(a *app) *cobra.Command {
 rest still fails with the same kind of anomaly. What is left becomes a run of
 its own, DIR-shrunk, with a schedule.jsonl that torture replay plays in either
 world.` + "\n" + exitStatus,
-		Args: cobra.ExactArgs(1),
+		Args: one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			tr, opened, err := openTrial(args[0])
+			tr, opened, err := a.openTrial(args[0])
 			if err != nil {
 				return err
 			}
@@ -33,11 +33,7 @@ world.` + "\n" + exitStatus,
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			o, err := a.shrink(ctx, tr, opened.History, args[0], limit)
-			if err != nil {
-				return err
-			}
-			return a.say(o)
+			return a.sayOf(a.shrink(ctx, tr, opened.History, args[0], limit))
 		},
 	}
 	cmd.Flags().DurationVar(&limit, "limit", time.Minute, "stop after this time with the smallest schedule so far")
@@ -55,7 +51,7 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	defer cancel()
 	show := func(s *run.Shrunk) {
 		if terminal(a.stderr) && !a.json {
-			fmt.Fprintf(a.stderr, "\r\x1b[Kshrinking: %d operations, %d faults, %v after %d tries", s.Ops, s.Faults, s.Manifest.End.Truncate(time.Millisecond), s.Tries)
+			fmt.Fprintf(a.stderr, "\r\x1b[Kshrinking: %s, %s, %v after %s", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
 		}
 	}
 	s, err := run.Shrink(ctx, tr, h, r, show)
@@ -65,7 +61,7 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	if err != nil {
 		return nil, failed(err)
 	}
-	fmt.Fprintf(a.stderr, "shrunk to %d operations and %d faults in %v, after %d tries\n", s.Ops, s.Faults, s.Manifest.End.Truncate(time.Millisecond), s.Tries)
+	fmt.Fprintf(a.stderr, "shrunk to %s and %s in %v, after %s\n", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
 	m := s.Manifest
 	m.ID = filepath.Base(dir) + "-shrunk"
 	small, err := run.NewTrial(tr.Target, m, s.Script)
@@ -75,4 +71,11 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	quiet := *a
 	quiet.store = filepath.Dir(filepath.Clean(dir))
 	return quiet.conduct(context.WithoutCancel(ctx), small)
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "1 try"
+	}
+	return fmt.Sprintf("%d tries", n)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/targets"
 	"github.com/torture-harness/torture/targets/all"
 )
@@ -39,7 +40,7 @@ func newTargetsCommand(a *app) *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show a target's workloads, promises, permits, bugs and flags",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			t, err := all.Named(args[0])
 			if err != nil {
@@ -106,12 +107,12 @@ func showTarget(out io.Writer, t targets.Target) {
 	section("WORKLOADS", rows)
 	rows = nil
 	for _, p := range t.Promises {
-		rows = append(rows, [2]string{p.Workload, fmt.Sprintf("%s%s, under %s", p.Guarantee, when(p.When), join(p.Under))})
+		rows = append(rows, [2]string{p.Workload, fmt.Sprintf("%s%s, %s", p.Guarantee, when(p.When), under(p.Under, t.Faults))})
 	}
 	section("PROMISES", rows)
 	rows = nil
 	for _, p := range t.Permits {
-		rows = append(rows, [2]string{p.Anomaly, p.Doc + when(p.When)})
+		rows = append(rows, [2]string{p.Anomaly, strings.TrimSuffix(p.Doc, ".") + when(p.When)})
 	}
 	section("PERMITS", rows)
 	rows = nil
@@ -124,7 +125,21 @@ func showTarget(out io.Writer, t targets.Target) {
 		rows = append(rows, [2]string{"--" + f.Name, f.Doc + ": " + strings.Join(f.Values, ", ")})
 	}
 	section("FLAGS", rows)
-	section("FAULTS (--nemesis)", [][2]string{{join(t.Faults), ""}})
+	fmt.Fprintf(out, "\nFAULTS (--nemesis)\n  %s\n", join(t.Faults))
+}
+
+// under names the faults of a promise, by those it excepts if they are fewer.
+func under(promised, offered []nemesis.Kind) string {
+	excepted := slices.DeleteFunc(slices.Clone(offered), func(k nemesis.Kind) bool { return slices.Contains(promised, k) })
+	switch {
+	case len(excepted) == 0:
+		return "under all faults"
+	case len(promised) == 0:
+		return "without faults"
+	case len(excepted) < len(promised):
+		return "under all faults but " + join(excepted)
+	}
+	return "under " + join(promised)
 }
 
 func when(flags map[string]string) string {

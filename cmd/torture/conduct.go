@@ -35,14 +35,14 @@ type outcome struct {
 func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
 	m := &tr.Manifest
 	m.Started = time.Now().UTC().Truncate(time.Millisecond)
-	m.Args, m.Revision = os.Args[1:], revision()
+	m.Args, m.Revision = a.args, revision()
 	if m.ID == "" {
 		m.ID = fmt.Sprintf("%s-%s-%s-%d", m.Started.Format("20060102T150405.000"), m.Target, m.World, m.Seed)
 	}
 	dir := filepath.Join(a.store, m.ID)
 	store, err := histories.Create(dir, *m)
 	if err != nil {
-		return nil, failed(fmt.Errorf("create the run's directory: %w", err))
+		return nil, failed(fmt.Errorf("--store %s: %w", a.store, err))
 	}
 	if tr.Script != nil {
 		if err := histories.WriteSchedule(filepath.Join(dir, "schedule.jsonl"), histories.Schedule{Run: m, Ops: tr.Script}); err != nil {
@@ -60,24 +60,27 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
 
 	runErr := a.play(ctx, tr, store, log)
 	if runErr != nil {
-		log.Error("the run is cut short", zap.Error(runErr))
+		log.Info("the run is cut short", zap.Error(runErr)) // the command says it to the user
 	}
-	interrupted := errors.Is(runErr, context.Canceled)
-	if interrupted {
+	if ctx.Err() != nil {
 		fmt.Fprintln(a.stderr, "interrupted: the faults are cured, and what there is is checked")
-		runErr = nil
 	}
 	return a.judge(context.WithoutCancel(ctx), tr, dir, runErr)
 }
 
-// play has the loop drive a world, and leaves nothing of the world behind.
+// play has the loop drive a world until it is done or ctx is, and leaves
+// nothing of the world behind.
 func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log *zap.Logger) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	world, err := a.world(ctx, tr, string(store.Dir), log)
 	if err != nil {
-		return err
+		return uninterrupted(ctx, err)
 	}
-	dog := newWatchdog(string(store.Dir), world, log)
+	patience := a.patience
+	if patience == 0 {
+		patience = hangLimit(tr.Manifest)
+	}
+	dog := newWatchdog(patience, string(store.Dir), world, log)
 	defer dog.stop()
 	progress := a.newProgress(tr, world)
 	defer progress.stop()
@@ -90,11 +93,20 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log
 		return store.Record(op)
 	})
 	if ctx.Err() != nil {
+		err = uninterrupted(ctx, err)
 		heal, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
 		err = errors.Join(err, world.Heal(heal))
 	}
 	return errors.Join(err, world.Close())
+}
+
+// uninterrupted is err, unless it only says that ctx was cancelled.
+func uninterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Logger) (run.World, error) {
@@ -105,6 +117,7 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 	return docker.New(ctx, docker.Config{
 		RunID: m.ID, Dir: dir, Nodes: tr.Nodes, Target: m.Target, Options: tr.Options(), Timeout: m.Timeout,
 		Primary: tr.Target.Primary, Leave: tr.Target.Leave, Join: tr.Target.Join, Log: log,
+		Sabotage: a.sabotage,
 	})
 }
 
@@ -121,13 +134,13 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, runErr error
 	}
 	o := &outcome{Run: dir, Manifest: tr.Manifest, Ops: opened.History.Len(), Repeat: repeatCommand(dir)}
 	o.Result = checker.All(tr.Target.Name+"/"+tr.Workload.Name, tr.Checker(), nodeLogs(dir, tr)).Check(ctx, opened.History)
-	o.Verdict = o.Result.Verdict
 	if runErr != nil {
 		o.Error = runErr.Error()
-		if o.Verdict != checker.Invalid {
-			o.Verdict = checker.Unknown
+		if o.Result.Verdict != checker.Invalid {
+			o.Result.Verdict = checker.Unknown
 		}
 	}
+	o.Verdict = o.Result.Verdict
 	return o, errors.Join(failed(runErr), failed(save(dir, opened.History, o)))
 }
 
@@ -153,6 +166,19 @@ func reportInput(dir string, h histories.History, o *outcome) report.Input {
 	return report.Input{Manifest: o.Manifest, History: h, Result: o.Result, Dir: dir, Error: o.Error, Command: o.Repeat}
 }
 
+// sayOf prints an outcome, if there is one, and returns the command's error:
+// the one that there is, or that of the verdict.
+func (a *app) sayOf(o *outcome, err error) error {
+	if o == nil {
+		return err
+	}
+	said := a.say(o)
+	if err != nil {
+		return err
+	}
+	return said
+}
+
 // say prints an outcome, and turns it into the command's error.
 func (a *app) say(o *outcome) error {
 	if a.json {
@@ -164,11 +190,12 @@ func (a *app) say(o *outcome) error {
 		}
 		in := reportInput(o.Run, opened.History, o)
 		in.Colour = terminal(a.stdout)
+		in.Error = "" // stderr has it
 		if err := report.Text(a.stdout, in); err != nil {
 			return failed(err)
 		}
 		if kinds := outsideOf(o.Manifest); len(kinds) > 0 {
-			fmt.Fprintf(a.stdout, "note: nothing is promised under %v; the verdict says what the checkers saw all the same\n", kinds)
+			fmt.Fprintf(a.stdout, "note: %s promises less under %s (torture targets show %s); the verdict is what the checkers saw\n", o.Manifest.Target, join(kinds), o.Manifest.Target)
 		}
 	}
 	if o.Verdict == checker.Valid {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/torture-harness/torture/checker"
 )
@@ -54,13 +55,22 @@ func exitCode(err error, stderr io.Writer) int {
 	case err == nil:
 		return exitValid
 	case errors.As(err, &f):
-		fmt.Fprintf(stderr, "torture failed: %v\n", err)
+		complain(stderr, "torture failed: ", err)
 		return exitFailed
 	case errors.As(err, &v):
 		return [...]int{checker.Unknown: exitUnknown, checker.Valid: exitValid, checker.Invalid: exitInvalid, checker.Vacuous: exitVacuous}[v]
 	default:
-		fmt.Fprintf(stderr, "torture: %v\n", err)
+		complain(stderr, "torture: ", err)
 		return exitUsage
+	}
+}
+
+// complain prints an error, which may be several, one a line.
+func complain(w io.Writer, prefix string, err error) {
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			fmt.Fprintln(w, prefix+line)
+		}
 	}
 }
 

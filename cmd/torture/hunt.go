@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,8 @@ type tally struct {
 	Elapsed  time.Duration `json:"elapsed"`
 	Found    []seedResult  `json:"found,omitempty"`
 	Errors   []string      `json:"errors,omitempty"`
+	Run      *outcome      `json:"run,omitempty"`         // of the first seed that was found
+	Shrunk   *outcome      `json:"shrunk,omitempty"`      // what is left of it
 	WhyEmpty []string      `json:"why_vacuous,omitempty"` // of the first few
 }
 
@@ -165,13 +168,16 @@ func (t *tally) add(r seedResult, again bool) {
 
 func (t *tally) line() string {
 	s := t.Elapsed.Seconds()
-	return fmt.Sprintf("%d seeds: %d valid, %d invalid, %d vacuous, %d unknown, %d failed; %.1f seeds/s, %.0f virtual seconds per second, %.0f node events/s",
-		t.Seeds, t.Valid, t.Invalid, t.Vacuous, t.Unknown, t.Failed, float64(t.Seeds)/s, t.Virtual.Seconds()/s, float64(t.Steps)/s)
+	return fmt.Sprintf("%s: %d valid, %d invalid, %d vacuous, %d unknown, %d failed; %.1f seeds/s, %.0f virtual seconds per second, %.0f node events/s",
+		count(t.Seeds, "seed"), t.Valid, t.Invalid, t.Vacuous, t.Unknown, t.Failed, float64(t.Seeds)/s, t.Virtual.Seconds()/s, float64(t.Steps)/s)
 }
 
 // say prints what a hunt came to.
 func (t *tally) say(w io.Writer) {
 	fmt.Fprintln(w, t.line())
+	for _, f := range t.Found {
+		fmt.Fprintf(w, "  invalid: seed %d: %s\n", f.Seed, strings.Join(f.Kinds, ", "))
+	}
 	for _, e := range t.Errors {
 		fmt.Fprintln(w, "  failed:", e)
 	}

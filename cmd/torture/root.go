@@ -2,25 +2,32 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/torture-harness/torture/docker"
 )
 
 // app is what every command shares.
 type app struct {
 	stdout, stderr io.Writer
+	args           []string // of the command line, for the run's manifest
 	store          string
 	json           bool
 	verbose        bool
+	patience       time.Duration   // how long a run may hang, see watchdog; 0: as long as is right for it
+	sabotage       docker.Sabotage // of containers, by tests alone
 }
 
 func execute(args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr}
+	a := &app{stdout: stdout, stderr: stderr, args: args}
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -47,6 +54,9 @@ code, the same faults, the same record and the same judge.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w\n%s --help tells of all flags", err, cmd.CommandPath())
+	})
 	root.PersistentFlags().StringVar(&a.store, "store", "runs", "folder in which runs are kept")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what torture does, to stderr")
@@ -56,6 +66,16 @@ code, the same faults, the same record and the same judge.
 		newNodeCommand(a), newAgentCommand(a), newHuntWorkerCommand(a),
 	)
 	return root
+}
+
+// one is for commands that take one argument, and says what it is.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return fmt.Errorf("%s needs one %s, and got %d arguments: see %s --help", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+	}
 }
 
 // terminal tells whether w is one.

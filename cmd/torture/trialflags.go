@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,6 +57,9 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 // count against a bug's own.
 func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string) (histories.Manifest, error) {
 	m := f.m
+	if err := positive(cmd, "nodes", "clients", "rate", "time-limit", "timeout", "recovery", "interval"); err != nil {
+		return m, err
+	}
 	m.Target, m.World = t.Name, world
 	m.Flags = map[string]string{}
 	for name, value := range f.own {
@@ -87,6 +93,27 @@ func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string
 		m.Nemesis = append(m.Nemesis, string(k))
 	}
 	return m, nil
+}
+
+// positive fails if any of the flags was given a value that is not: 0 stands
+// for the default in a manifest, and nobody who writes it means that.
+func positive(cmd *cobra.Command, names ...string) error {
+	var errs []error
+	for _, name := range names {
+		f := cmd.Flags().Lookup(name)
+		if !f.Changed {
+			continue
+		}
+		n, err := strconv.ParseFloat(f.Value.String(), 64)
+		if err != nil {
+			d, _ := time.ParseDuration(f.Value.String())
+			n = d.Seconds()
+		}
+		if n <= 0 || math.IsInf(n, 0) || math.IsNaN(n) {
+			errs = append(errs, fmt.Errorf("--%s %s: want more than 0", name, f.Value))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // possible are the kinds that both world and target can do.
@@ -124,28 +151,40 @@ func outside(t targets.Target, m histories.Manifest) (kinds []string) {
 	return kinds
 }
 
-// chooseWorld answers for --world auto: containers when an engine answers.
+// chooseWorld answers for --world auto, and says why: containers when an engine
+// answers. It fails if containers are asked for and none does.
 func chooseWorld(ctx context.Context, asked string) (world, why string, err error) {
 	switch asked {
-	case "sim", "docker":
-		return asked, "as asked", nil
-	case "auto":
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-		info, err := docker.Available(ctx)
-		if err != nil {
-			return "sim", fmt.Sprintf("no Docker Engine answers (%v)", err), nil
-		}
-		return "docker", fmt.Sprintf("Docker Engine %s answers", info.Version), nil
+	case "sim":
+		return asked, "", nil
+	case "auto", "docker":
+	default:
+		return "", "", fmt.Errorf("--world %s: want auto, sim or docker", asked)
 	}
-	return "", "", fmt.Errorf("--world %s: want auto, sim or docker", asked)
+	patience := 3 * time.Second
+	if asked == "docker" {
+		patience = 30 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	info, err := docker.Available(ctx)
+	switch {
+	case asked == "docker":
+		return asked, "", failed(err)
+	case err != nil:
+		return "sim", err.Error(), nil
+	}
+	return "docker", fmt.Sprintf("Docker Engine %s answers", info.Version), nil
 }
 
 // perTarget gives cmd a subcommand for each target, so that each has its own
 // flags and help.
 func perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Command) *cobra.Command {
+	cmd.AddGroup(&cobra.Group{ID: "targets", Title: "Targets:"})
 	for _, t := range all.Targets() {
-		cmd.AddCommand(make(t))
+		sub := make(t)
+		sub.GroupID = "targets"
+		cmd.AddCommand(sub)
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -156,6 +195,19 @@ func perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Command) *co
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	return cmd
+}
+
+// targetHelp is the help of a command about a target.
+func targetHelp(t targets.Target) string {
+	return fmt.Sprintf("%s\n\ntorture targets show %s tells what it promises, and the bugs that can be planted.\n%s", t.Doc, t.Name, exitStatus)
+}
+
+// count is "1 node", "2 nodes".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // newSeed draws a seed for a run that was given none.

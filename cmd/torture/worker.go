@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,9 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// Ctrl-C goes to all processes of a terminal: it is for the hunt, which
+			// ends its workers.
+			signal.Ignore(os.Interrupt)
 			in, out := json.NewDecoder(os.Stdin), json.NewEncoder(a.stdout)
 			for {
 				var m histories.Manifest
@@ -145,7 +149,10 @@ func (w *worker) died(ctx context.Context, seed uint64, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("seed %d: the worker died (%w); its last words are above", seed, err)
+	if werr := w.cmd.Wait(); werr != nil {
+		err = werr // says how
+	}
+	return fmt.Errorf("seed %d: the worker that simulated it died (%w); if it had last words, they are above", seed, err)
 }
 
 func (w *worker) stop() {
