@@ -73,6 +73,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 		},
 	}
 	flags = addTrialFlags(cmd, t)
+	a.addBinaryFlag(cmd)
 	cmd.Flags().StringVar(&world, "world", "auto", "where nodes run: sim, docker, or auto: docker if an engine answers")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides a simulated run, and the plan of any (default: drawn)")
 	cmd.Flags().StringVar(&flags.schedule, "schedule", "", "file of faults to inject, in place of drawn ones")

@@ -22,6 +22,8 @@ func newShrinkCommand(a *app) *cobra.Command {
 rest still fails with the same kind of anomaly. What is left becomes a run of
 its own, DIR-shrunk, with a schedule.jsonl that torture replay plays in either
 world.` + "\n" + exitStatus,
+		Example: `  torture shrink runs/20261122T120000.000-raft-sim-7
+  torture shrink runs/20261122T120000.000-raft-sim-7 --limit 10m`,
 		Args: one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tr, opened, err := a.openTrial(args[0])

@@ -71,7 +71,12 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
 // play has the loop drive a world until it is done or ctx is, and leaves
 // nothing of the world behind.
 func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log *zap.Logger) (err error) {
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() {
+		// A store that could not record says so again when it is closed.
+		if closed := store.Close(); !errors.Is(err, closed) {
+			err = errors.Join(err, closed)
+		}
+	}()
 	world, err := a.world(ctx, tr, string(store.Dir), log)
 	if err != nil {
 		return uninterrupted(ctx, err)
@@ -117,7 +122,7 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 	return docker.New(ctx, docker.Config{
 		RunID: m.ID, Dir: dir, Nodes: tr.Nodes, Target: m.Target, Options: tr.Options(), Timeout: m.Timeout,
 		Primary: tr.Target.Primary, Leave: tr.Target.Leave, Join: tr.Target.Join, Log: log,
-		Sabotage: a.sabotage,
+		Binary: a.binary, Sabotage: a.sabotage,
 	})
 }
 

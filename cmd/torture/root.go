@@ -23,6 +23,7 @@ type app struct {
 	json           bool
 	verbose        bool
 	patience       time.Duration   // how long a run may hang, see watchdog; 0: as long as is right for it
+	binary         string          // for containers; "": found or built
 	sabotage       docker.Sabotage // of containers, by tests alone
 }
 
@@ -55,7 +56,7 @@ code, the same faults, the same record and the same judge.
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w\n%s --help tells of all flags", err, cmd.CommandPath())
+		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().StringVar(&a.store, "store", "runs", "folder in which runs are kept")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON")
@@ -74,7 +75,7 @@ func one(what string) cobra.PositionalArgs {
 		if len(args) == 1 {
 			return nil
 		}
-		return fmt.Errorf("%s needs one %s, and got %d arguments: see %s --help", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+		return fmt.Errorf("%s needs one %s, and got %s (see %s --help)", cmd.Name(), what, count(len(args), "argument"), cmd.CommandPath())
 	}
 }
 

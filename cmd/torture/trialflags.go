@@ -210,5 +210,10 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// addBinaryFlag lets the user say what runs in containers.
+func (a *app) addBinaryFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.binary, "binary", "", "static build of torture to run in containers (default: this one, or one built from its source)")
+}
+
 // newSeed draws a seed for a run that was given none.
 func newSeed() uint64 { return uint64(rand.Uint32()) }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/torture-harness/torture/checker"
+)
+
+// A hunt stops at what it looks for, brings it as a run, and shrinks it.
+func TestHunt(t *testing.T) {
+	store := t.TempDir()
+	d := do(t, "hunt", "total", "--bug", "local-first", "--seeds", "20", "--time-limit", "10s", "--workers", "1", "--store", store)
+	d.want(t, exitInvalid, "hunting total in the simulator: 20 seeds from 0 on, 1 worker at a time", "1 invalid",
+		"  invalid: seed ", "total-order", "whole run: "+store, "shrunk to ", "INVALID", "torture replay "+store)
+	runs, err := os.ReadDir(store)
+	if err != nil || len(runs) != 2 || runs[1].Name() != runs[0].Name()+"-shrunk" {
+		t.Fatalf("store: %v, %v", runs, err)
+	}
+	do(t, "replay", filepath.Join(store, runs[1].Name()), "--store", t.TempDir()).want(t, exitInvalid)
+
+	d = do(t, "hunt", "total", "--bug", "local-first", "--seeds", "20", "--time-limit", "10s", "--workers", "1", "--store", store, "--json", "--no-shrink")
+	found := decode[tally](t, d)
+	if d.code != exitInvalid || found.Invalid != 1 || len(found.Found) != 1 || found.Run == nil || found.Shrunk != nil || found.Run.Verdict != checker.Invalid {
+		t.Errorf("hunt --json: exit %d, %+v", d.code, found)
+	}
+}
+
+func TestHuntValid(t *testing.T) {
+	store := t.TempDir()
+	d := do(t, "hunt", "total", "--nemesis", "none", "--time-limit", "5s", "--seeds", "4", "--first", "9", "--workers", "2", "--twice", "2", "--json", "--store", store)
+	h := decode[tally](t, d)
+	if d.code != exitValid || h.Seeds != 4 || h.Valid != 4 || h.Twice != 2 || h.Steps == 0 || h.Virtual < 20*time.Second {
+		t.Errorf("exit %d, %+v", d.code, h)
+	}
+	if left, _ := os.ReadDir(store); len(left) > 0 {
+		t.Errorf("the store holds %v", left)
+	}
+	// Time is up before the seeds are done.
+	d = do(t, "hunt", "total", "--nemesis", "none", "--time-limit", "5s", "--seeds", "1000000", "--for", "1s", "--json")
+	if h = decode[tally](t, d); h.Seeds >= 1000000 || h.Failed > 0 {
+		t.Errorf("hunt --for 1s: exit %d, %+v", d.code, h)
+	}
+	// One seed may not take for ever.
+	do(t, "hunt", "raft", "--time-limit", "10h", "--seeds", "1", "--first", "42", "--seed-limit", "100ms").
+		want(t, exitFailed, "seed 42 is not over after 100ms")
+}
+
+// A worker that dies takes its seed with it, not the hunt.
+func TestHuntWorkerDies(t *testing.T) {
+	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--first", "42", "--workers", "1", "--store", t.TempDir())
+	worker := child(t, p.Process.Pid)
+	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t).want(t, exitFailed, "seed 42: the worker that simulated it died (signal: killed)", "1 seed: 0 valid", "1 failed")
+}
+
+// Ctrl-C goes to the hunt and to its workers alike.
+func TestHuntInterrupted(t *testing.T) {
+	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--store", t.TempDir())
+	worker := child(t, p.Process.Pid)
+	ignored := func() bool { // the worker got as far as to ignore it
+		for line := range strings.Lines(read(t, "/proc", strconv.Itoa(worker), "status")) {
+			if mask, ok := strings.CutPrefix(line, "SigIgn:"); ok {
+				bits, _ := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+				return bits&(1<<(syscall.SIGINT-1)) != 0
+			}
+		}
+		return false
+	}
+	eventually(t, "the worker ignores SIGINT", ignored)
+	for _, pid := range []int{worker, p.Process.Pid} {
+		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.wait(t).want(t, exitUnknown, "0 seeds: 0 valid, 0 invalid, 0 vacuous, 0 unknown, 0 failed")
+}
+
+// Each planted bug is found, or selftest says which is not.
+func TestSelftest(t *testing.T) {
+	d := do(t, "selftest", "total", "--json")
+	powers := decode[[]power](t, d)
+	if d.code != exitValid || len(powers) != 3 {
+		t.Errorf("selftest: exit %d, %+v", d.code, powers)
+	}
+	for _, p := range powers {
+		if p.Target != "total" || !p.Found || len(p.Kinds) == 0 || p.Seeds == 0 {
+			t.Errorf("selftest: %+v", p)
+		}
+	}
+}
+
+// child waits for the child of a process.
+func child(t *testing.T, parent int) (pid int) {
+	t.Helper()
+	eventually(t, "the process has a child", func() bool {
+		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+		return slices.ContainsFunc(stats, func(path string) bool {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return false
+			}
+			// pid (name) state ppid …
+			fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+			if len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
+				return false
+			}
+			pid, _ = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return true
+		})
+	})
+	return pid
+}
+
+// eventually waits until a condition holds, and gives up after a minute.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not true within a minute: %s", what)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/node"
+	"github.com/torture-harness/torture/run"
+	"github.com/torture-harness/torture/targets/all"
+)
+
+// What the environment asks of the test program when it is torture.
+const (
+	envHang     = "TORTURE_TEST_HANG"      // a run that hangs, in this store
+	envFileSize = "TORTURE_TEST_FILE_SIZE" // no file may be larger, in bytes
+)
+
+func enactEnvironment() {
+	if store := os.Getenv(envHang); store != "" {
+		hang(store)
+	}
+	if size, err := strconv.ParseUint(os.Getenv(envFileSize), 10, 64); err == nil {
+		signal.Ignore(syscall.SIGXFSZ) // so that writing fails instead
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: size}); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// hang does a run whose nodes never return from a request.
+func hang(store string) {
+	target, err := all.Named("total")
+	if err != nil {
+		panic(err)
+	}
+	sound := target.New
+	target.New = func(o node.Options) node.Node { return hanging{sound(o)} }
+	tr, err := run.NewTrial(target, histories.Manifest{}, nil)
+	if err != nil {
+		panic(err)
+	}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, store: store, patience: 200 * time.Millisecond}
+	o, err := a.conduct(context.Background(), tr)
+	fmt.Printf("the run is over: %v, %v\n", o, err)
+	os.Exit(exitValid)
+}
+
+type hanging struct{ node.Node }
+
+func (hanging) Request(*node.Env, node.Request) { select {} }
+
+// A run that hangs ends as torture's failure, and leaves what it takes to see
+// why: the goroutines, and the history so far.
+func TestWatchdog(t *testing.T) {
+	store := t.TempDir()
+	start(t, self(t), []string{envHang + "=" + store}, "hang").wait(t).want(t, exitFailed, "the run hangs", "goroutines.txt")
+	dir := onlyRun(t, store)
+	if dump := read(t, dir, "goroutines.txt"); !strings.Contains(dump, "hanging.Request") || !strings.Contains(dump, "run.Loop") {
+		t.Errorf("goroutines.txt does not show where the run hangs:\n%.2000s", dump)
+	}
+	opened, err := histories.Open(dir)
+	if err != nil || opened.History.Len() == 0 || opened.Complete {
+		t.Errorf("opened: %+v, %v", opened, err)
+	}
+	do(t, "check", dir).want(t, exitVacuous)
+}
+
+// The watchdog grants what a run may well spend in silence.
+func TestHangLimit(t *testing.T) {
+	for _, test := range []struct {
+		m    histories.Manifest
+		want time.Duration // at least
+	}{
+		{histories.Manifest{Rate: 100}, time.Minute},
+		{histories.Manifest{Rate: 100, Recovery: time.Hour}, time.Hour},
+		{histories.Manifest{Rate: 100, Timeout: time.Hour}, time.Hour},
+		{histories.Manifest{Rate: 100, End: time.Hour}, time.Hour},
+		{histories.Manifest{Rate: 1e-3}, time.Hour},
+		{histories.Manifest{Rate: 1e-300}, time.Hour},
+	} {
+		if got := hangLimit(test.m); got < test.want || got > 48*time.Hour {
+			t.Errorf("%+v: %v, want %v at least", test.m, got, test.want)
+		}
+	}
+}
+
+// longRun begins a run that will not end by itself, and waits until it has
+// recorded something.
+func longRun(t *testing.T, store string, env ...string) (p *process, dir string) {
+	t.Helper()
+	p = start(t, self(t), env, "run", "total", "--world", "sim", "--seed", "1", "--time-limit", "1000h", "--store", store)
+	eventually(t, "the run has recorded something", func() bool {
+		files, _ := filepath.Glob(filepath.Join(store, "*", "history.jsonl"))
+		if len(files) != 1 {
+			return false
+		}
+		dir = filepath.Dir(files[0])
+		info, err := os.Stat(files[0])
+		return err == nil && info.Size() > 1<<20
+	})
+	return p, dir
+}
+
+// Ctrl-C stops a run; what there is is checked, and the directory is complete.
+func TestInterrupt(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		store := t.TempDir()
+		p, dir := longRun(t, store)
+		if err := p.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		d := p.wait(t)
+		if d.code != exitValid && d.code != exitVacuous {
+			t.Errorf("%v: exit %d\n%s", s, d.code, d)
+		}
+		d.want(t, d.code, "interrupted: ", "run     "+dir, "torture replay "+dir)
+		opened, err := histories.Open(dir)
+		if err != nil || !opened.Complete || opened.Torn != 0 || opened.History.Len() < 1000 {
+			t.Errorf("%v: %+v, %v", s, opened, err)
+		}
+		if !strings.Contains(read(t, dir, "report.html"), "</html>") {
+			t.Errorf("%v: no report", s)
+		}
+	}
+}
+
+// A run that is killed leaves a directory that opens and can be checked.
+func TestKilled(t *testing.T) {
+	store := t.TempDir()
+	p, dir := longRun(t, store)
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if d := p.wait(t); d.code != -1 {
+		t.Errorf("exit %d: %s", d.code, d)
+	}
+	opened, err := histories.Open(dir)
+	if err != nil || opened.Complete || opened.History.Len() < 1000 {
+		t.Fatalf("opened: %+v, %v", opened, err)
+	}
+	do(t, "list", "--store", store).want(t, exitValid, "not checked")
+	if d := do(t, "check", dir); d.code != exitValid && d.code != exitVacuous {
+		t.Errorf("check: exit %d\n%s", d.code, d)
+	}
+	if opened, err = histories.Open(dir); err != nil || !opened.Complete {
+		t.Errorf("after check: %+v, %v", opened, err)
+	}
+}
+
+// A disk that is full ends the run, and keeps what there was.
+func TestDiskFull(t *testing.T) {
+	full := func(t *testing.T, d done, store, word string) {
+		t.Helper()
+		d.want(t, exitFailed, "torture failed: ", "history.jsonl", word)
+		dir := onlyRun(t, store)
+		opened, err := histories.Open(dir)
+		if err != nil || opened.History.Len() < 1000 {
+			t.Fatalf("opened: %+v, %v", opened, err)
+		}
+		// Where there is room it can be checked.
+		elsewhere := filepath.Join(t.TempDir(), "copy")
+		for _, name := range []string{"run.json", "history.jsonl"} {
+			put(t, filepath.Join(elsewhere, name), read(t, dir, name))
+		}
+		if d := do(t, "check", elsewhere); d.code != exitValid && d.code != exitVacuous {
+			t.Errorf("check: exit %d\n%s", d.code, d)
+		}
+		do(t, "list", "--store", store).want(t, exitValid, filepath.Base(dir))
+	}
+	args := []string{"run", "total", "--world", "sim", "--seed", "1", "--time-limit", "1000h", "--store"}
+	t.Run("limit", func(t *testing.T) {
+		store := t.TempDir()
+		d := start(t, self(t), []string{envFileSize + "=1000000"}, append(args, store)...).wait(t)
+		full(t, d, store, "file too large")
+	})
+	t.Run("tmpfs", func(t *testing.T) {
+		store := t.TempDir()
+		if err := unix.Mount("tmpfs", store, "tmpfs", 0, "size=1m"); err != nil {
+			t.Skipf("a small file system cannot be mounted here: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(store, 0); err != nil {
+				t.Error(err)
+			}
+		})
+		full(t, do(t, append(args, store)...), store, "no space left on device")
+	})
+}
