@@ -16,6 +16,9 @@ import (
 // refused is the error of an operation that no process can have received.
 const refused = "connection refused"
 
+// Address is where clients reach a node by HTTP: host:port.
+func (w *World) Address(node string) string { return w.byName[node].address }
+
 // invoke sends op to the node and returns its completion, with the Lamport
 // number that came with the answer. There are no retries: an operation is sent
 // once at most.
