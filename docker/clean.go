@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -44,18 +45,53 @@ func Clean(ctx context.Context, runs ...string) (Report, error) {
 		return Report{}, err
 	}
 	if len(runs) == 0 {
-		return remove(ctx, cli, "")
+		return sweep(ctx, cli, "")
 	}
 	var all Report
 	var errs []error
 	for _, run := range runs {
-		r, err := remove(ctx, cli, run)
+		r, err := sweep(ctx, cli, run)
 		errs = append(errs, err)
-		all.Containers = append(all.Containers, r.Containers...)
-		all.Networks = append(all.Networks, r.Networks...)
-		all.Volumes = append(all.Volumes, r.Volumes...)
+		all.add(r)
 	}
 	return all, errors.Join(errs...)
+}
+
+// quiet is how long nothing must appear before a sweep is over.
+const quiet = time.Second
+
+// sweep removes until nothing is left that could be removed: a harness that was
+// killed in the middle of a request leaves the engine to carry it out, and what
+// comes of it appears after its end.
+func sweep(ctx context.Context, cli *client.Client, run string) (all Report, err error) {
+	const half = quiet / 2
+	for empty := 0; empty < 2; {
+		r, err := remove(ctx, cli, run)
+		all.add(r)
+		if err != nil {
+			return all, err
+		}
+		if empty++; !r.empty() {
+			empty = 0
+		}
+		select {
+		case <-ctx.Done():
+			return all, fmt.Errorf("docker: clean: %w", ctx.Err())
+		case <-time.After(half):
+		}
+	}
+	return all, nil
+}
+
+func (r *Report) add(more Report) {
+	r.Containers = append(r.Containers, more.Containers...)
+	r.Networks = append(r.Networks, more.Networks...)
+	r.Volumes = append(r.Volumes, more.Volumes...)
+	r.Images = append(r.Images, more.Images...)
+}
+
+func (r Report) empty() bool {
+	return len(r.Containers)+len(r.Networks)+len(r.Volumes)+len(r.Images) == 0
 }
 
 // remove removes what belongs to a run; or, if run is empty, everything, with
