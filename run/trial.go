@@ -124,7 +124,7 @@ func (tr *Trial) complete() histories.Manifest {
 		defaults(&m.TimeLimit, simulated(len(m.Nemesis)))
 	} else {
 		defaults(&m.Timeout, 5*time.Second)
-		defaults(&m.Interval, 5*time.Second)
+		defaults(&m.Interval, 3*time.Second)
 		defaults(&m.TimeLimit, time.Minute)
 	}
 	defaults(&m.Budget, "minority")
