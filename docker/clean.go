@@ -60,27 +60,37 @@ func Clean(ctx context.Context, runs ...string) (Report, error) {
 // quiet is how long nothing must appear before a sweep is over.
 const quiet = time.Second
 
+// sweepsMax bounds how often a sweep is repeated.
+const sweepsMax = 20
+
 // sweep removes until nothing is left that could be removed: a harness that was
 // killed in the middle of a request leaves the engine to carry it out, and what
-// comes of it appears after its end.
+// comes of it appears after its end, and holds what was there before.
 func sweep(ctx context.Context, cli *client.Client, run string) (all Report, err error) {
-	const half = quiet / 2
-	for empty := 0; empty < 2; {
-		r, err := remove(ctx, cli, run)
+	for i, calm := 0, 0; calm < 2 && i < sweepsMax; i++ {
+		var r Report
+		r, err = remove(ctx, cli, run)
 		all.add(r)
-		if err != nil {
-			return all, err
-		}
-		if empty++; !r.empty() {
-			empty = 0
+		if calm++; err != nil || !r.empty() {
+			calm = 0
 		}
 		select {
 		case <-ctx.Done():
-			return all, fmt.Errorf("docker: clean: %w", ctx.Err())
-		case <-time.After(half):
+			return all.unique(), errors.Join(err, fmt.Errorf("docker: clean: %w", ctx.Err()))
+		case <-time.After(quiet / 2):
 		}
 	}
-	return all, nil
+	return all.unique(), err
+}
+
+// unique is r with each name once: what could not be removed at first was
+// tried again.
+func (r Report) unique() Report {
+	for _, names := range []*[]string{&r.Containers, &r.Networks, &r.Volumes, &r.Images} {
+		slices.Sort(*names)
+		*names = slices.Compact(*names)
+	}
+	return r
 }
 
 func (r *Report) add(more Report) {
