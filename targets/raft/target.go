@@ -147,6 +147,7 @@ var bugs = []targets.Bug{{
 	Name:      "snapshot-drops-keys",
 	Doc:       "A snapshot lacks every second register, so that who starts from it does too.",
 	Workload:  "register",
+	Flags:     map[string]string{"snapshot-every": "20"}, // the more there are, the less it takes to show
 	Under:     []nemesis.Kind{nemesis.Kill, nemesis.Partition},
 	Anomalies: []string{"state-machine-safety", "nonlinearizable"},
 	Within:    20,
