@@ -45,7 +45,7 @@ compressed by zstd (.zst) or not.` + "\n" + exitStatus,
 				if err != nil {
 					return err
 				}
-				return a.sayOf(a.judge(ctx, tr, args[0], nil))
+				return a.sayOf(a.judge(ctx, tr, args[0], cutShort(args[0])))
 			}
 			if name == "" {
 				return fmt.Errorf("%s is a file: say with --checker by which checker to judge it: %s", args[0], strings.Join(checker.Names(), ", "))

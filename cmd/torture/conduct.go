@@ -23,10 +23,12 @@ import (
 type outcome struct {
 	Run      string             `json:"run"` // the directory
 	Verdict  checker.Verdict    `json:"verdict"`
-	Error    string             `json:"error,omitempty"` // torture's own failure
+	Error    string             `json:"error,omitempty"`  // torture's own failure
+	Killed   bool               `json:"killed,omitempty"` // torture was killed, see errNoResult
 	Manifest histories.Manifest `json:"manifest"`
 	Result   checker.Result     `json:"result"`
-	Ops      int                `json:"ops"` // events in the history
+	Ops      int                `json:"ops"`             // events in the history
+	Known    int                `json:"known,omitempty"` // of a run cut short: how many of them were judged, see known
 	Repeat   string             `json:"repeat"`
 }
 
@@ -65,7 +67,8 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
 	if ctx.Err() != nil {
 		fmt.Fprintln(a.stderr, "interrupted: the faults are cured, and what there is is checked")
 	}
-	return a.judge(context.WithoutCancel(ctx), tr, dir, runErr)
+	o, err := a.judge(context.WithoutCancel(ctx), tr, dir, runErr)
+	return o, errors.Join(failed(runErr), err)
 }
 
 // play has the loop drive a world until it is done or ctx is, and leaves
@@ -103,7 +106,13 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log
 		defer cancel()
 		err = errors.Join(err, world.Heal(heal))
 	}
-	return errors.Join(err, world.Close())
+	closed := world.Close()
+	if err != nil && closed != nil {
+		// What follows from the failure would only hide it.
+		log.Info("the world cannot be taken down", zap.Error(closed))
+		closed = fmt.Errorf("some of the run may be left on the engine: torture clean %s", store.Dir)
+	}
+	return errors.Join(err, closed)
 }
 
 // uninterrupted is err, unless it only says that ctx was cancelled.
@@ -127,7 +136,8 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 }
 
 // judge checks what a run's directory holds and writes its verdict and report.
-func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, runErr error) (*outcome, error) {
+// cut is why the run was cut short, or nil.
+func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (*outcome, error) {
 	if tr.Manifest.World != "sim" {
 		if err := histories.Merge(dir); err != nil {
 			return nil, failed(err)
@@ -138,15 +148,23 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, runErr error
 		return nil, failed(err)
 	}
 	o := &outcome{Run: dir, Manifest: tr.Manifest, Ops: opened.History.Len(), Repeat: repeatCommand(dir)}
-	o.Result = checker.All(tr.Target.Name+"/"+tr.Workload.Name, tr.Checker(), nodeLogs(dir, tr)).Check(ctx, opened.History)
-	if runErr != nil {
-		o.Error = runErr.Error()
+	h := opened.History
+	if cut != nil && tr.Manifest.World != "sim" {
+		h = known(h, tr.Nodes)
+		o.Known = h.Len()
+	}
+	o.Result = checker.All(tr.Target.Name+"/"+tr.Workload.Name, tr.Checker(), nodeLogs(dir, tr)).Check(ctx, h)
+	switch {
+	case cut == errNoResult:
+		o.Killed = true
+	case cut != nil:
+		o.Error = cut.Error()
 		if o.Result.Verdict != checker.Invalid {
 			o.Result.Verdict = checker.Unknown
 		}
 	}
 	o.Verdict = o.Result.Verdict
-	return o, errors.Join(failed(runErr), failed(save(dir, opened.History, o)))
+	return o, failed(save(dir, opened.History, o))
 }
 
 // save writes result.json, the checkers' drawings, and report.html.
@@ -199,6 +217,9 @@ func (a *app) say(o *outcome) error {
 		if err := report.Text(a.stdout, in); err != nil {
 			return failed(err)
 		}
+		if cut := o.cut(); cut != "" {
+			fmt.Fprintln(a.stdout, "note: "+cut)
+		}
 		if kinds := outsideOf(o.Manifest); len(kinds) > 0 {
 			fmt.Fprintf(a.stdout, "note: %s promises less under %s (torture targets show %s); the verdict is what the checkers saw\n", o.Manifest.Target, join(kinds), o.Manifest.Target)
 		}
@@ -207,6 +228,21 @@ func (a *app) say(o *outcome) error {
 		return nil
 	}
 	return verdictError(o.Verdict)
+}
+
+// cut tells of a run that was cut short.
+func (o *outcome) cut() string {
+	if !o.Killed && o.Error == "" {
+		return ""
+	}
+	s := "the run was cut short"
+	if !o.Killed {
+		s = "the run failed"
+	}
+	if o.Known > 0 && o.Known < o.Ops {
+		s += fmt.Sprintf("; judged are its first %d events of %d, up to which the records of all nodes are known", o.Known, o.Ops)
+	}
+	return s
 }
 
 func repeatCommand(dir string) string { return "torture replay " + dir }

@@ -19,11 +19,14 @@ func TestMain(m *testing.M) {
 		os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	code := m.Run()
-	if built.dir != "" {
-		os.RemoveAll(built.dir)
+	if builtDir != "" {
+		os.RemoveAll(builtDir)
 	}
 	os.Exit(code)
 }
+
+// builtDir is where the container tests keep the torture that they built, or "".
+var builtDir string
 
 // done is what a command came to.
 type done struct {
@@ -141,7 +144,3 @@ func read(t *testing.T, path ...string) string {
 	}
 	return string(b)
 }
-
-// built is where the container tests keep the torture that they built, if they
-// did.
-var built struct{ dir string }

@@ -85,15 +85,15 @@ func terminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// logger writes to stderr, warnings only unless asked for more, and all of it
+// logger writes to stderr, mere warnings unless asked for more, and all of it
 // to file, if there is one.
 func (a *app) logger(file *os.File) *zap.Logger {
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.ISO8601TimeEncoder
-	level := zapcore.WarnLevel
-	if a.verbose {
-		level = zapcore.InfoLevel
-	}
+	// What is an error ends the command, which says so itself.
+	level := zap.LevelEnablerFunc(func(l zapcore.Level) bool {
+		return l == zapcore.WarnLevel || a.verbose && l >= zapcore.InfoLevel
+	})
 	cores := []zapcore.Core{zapcore.NewCore(zapcore.NewConsoleEncoder(config), zapcore.Lock(zapcore.AddSync(a.stderr)), level)}
 	if file != nil {
 		cores = append(cores, zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.Lock(file), zapcore.DebugLevel))

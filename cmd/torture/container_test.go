@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+
+	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/docker"
+	"github.com/torture-harness/torture/histories"
+)
+
+// engine is the real one. Tests that need it are skipped unless they are asked
+// for; then they fail without it.
+func engine(t *testing.T) *client.Client {
+	t.Helper()
+	if os.Getenv("TORTURE_DOCKER") != "1" {
+		t.Skip("needs a docker engine: TORTURE_DOCKER=1 go test ./cmd/torture")
+	}
+	if _, err := docker.Available(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cli.Close() })
+	return cli
+}
+
+// static builds torture as containers need it, once, in a folder that TestMain
+// removes.
+var static = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "torture-test-*")
+	if err != nil {
+		return "", err
+	}
+	builtDir = dir
+	path := filepath.Join(dir, "torture")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.New(err.Error() + ": " + string(out))
+	}
+	return path, nil
+})
+
+// clusterRun begins a run in containers and waits until clients are at work.
+func clusterRun(t *testing.T, store string, env []string, args ...string) (p *process, dir string) {
+	t.Helper()
+	program, err := static()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{"run", "total", "--world", "docker", "--nodes", "3", "--recovery", "2s", "--timeout", "1s", "--seed", "1", "--store", store}, args...)
+	p = start(t, program, env, args...)
+	eventually(t, "clients are at work", func() bool {
+		if files, _ := filepath.Glob(filepath.Join(store, "*", "history.jsonl")); len(files) == 1 {
+			dir = filepath.Dir(files[0])
+			return bytes.Count([]byte(read(t, files[0])), []byte(`"type":"ok"`)) > 20
+		}
+		return false
+	})
+	t.Cleanup(func() { do(t, "clean", dir) })
+	return p, dir
+}
+
+// mine selects what belongs to a run.
+func mine(dir string) filters.Args {
+	return filters.NewArgs(filters.Arg("label", "torture=1"), filters.Arg("label", "torture.run="+filepath.Base(dir)))
+}
+
+// nothingLeft checks that the engine has nothing of a run.
+func nothingLeft(t *testing.T, cli *client.Client, dir string) {
+	t.Helper()
+	containers, err := cli.ContainerList(t.Context(), container.ListOptions{All: true, Filters: mine(dir)})
+	if err != nil || len(containers) > 0 {
+		t.Errorf("containers are left: %v, %v", containers, err)
+	}
+	networks, err := cli.NetworkList(t.Context(), network.ListOptions{Filters: mine(dir)})
+	if err != nil || len(networks) > 0 {
+		t.Errorf("networks are left: %v, %v", networks, err)
+	}
+	volumes, err := cli.VolumeList(t.Context(), volume.ListOptions{Filters: mine(dir)})
+	if err != nil || len(volumes.Volumes) > 0 {
+		t.Errorf("volumes are left: %v, %v", volumes.Volumes, err)
+	}
+}
+
+// checkable opens what a run has left and judges it again.
+func checkable(t *testing.T, dir string) {
+	t.Helper()
+	opened, err := histories.Open(dir)
+	if err != nil || opened.History.Len() < 20 {
+		t.Fatalf("opened: %+v, %v", opened, err)
+	}
+	d := do(t, "check", dir)
+	d.want(t, d.code, "run     "+dir)
+	if d.code >= exitUsage {
+		t.Errorf("check: exit %d\n%s", d.code, d)
+	}
+}
+
+func TestContainers(t *testing.T) {
+	cli := engine(t)
+	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "none", "--time-limit", "5s")
+	p.wait(t).want(t, exitValid, "VALID  total/broadcast  docker", "total in containers, seed 1: 3 nodes, 6 clients, faults: none", "run     "+dir)
+	nothingLeft(t, cli, dir)
+	for _, node := range []string{"n1", "n2", "n3"} {
+		if log := read(t, dir, "nodes", node, "log"); log == "" {
+			t.Errorf("%s has left no log", node)
+		}
+	}
+	checkable(t, dir)
+}
+
+// The engine goes away in the middle of a run: torture says so, what was
+// recorded is kept, and once the engine is back, clean removes what is left.
+func TestContainersEngineGone(t *testing.T) {
+	cli := engine(t)
+	proxy := newProxy(t, cli.DaemonHost())
+	p, dir := clusterRun(t, t.TempDir(), []string{"DOCKER_HOST=unix://" + proxy.path}, "--nemesis", "none", "--time-limit", "1h")
+	proxy.close()
+	p.wait(t).want(t, exitFailed, "torture failed: ", "docker engine at unix://"+proxy.path+" is gone", "UNKNOWN", "run     "+dir)
+	if result := read(t, dir, "result.json"); !strings.Contains(result, "is gone") {
+		t.Errorf("result.json does not say why the run ended: %.500s", result)
+	}
+	checkable(t, dir)
+	do(t, "clean", dir).want(t, exitValid, "removed 6 containers, 1 networks")
+	nothingLeft(t, cli, dir)
+}
+
+// Somebody kills a node's container: that is no fault of the plan.
+func TestContainersNodeKilled(t *testing.T) {
+	cli := engine(t)
+	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "none", "--time-limit", "8s")
+	filter := mine(dir)
+	filter.Add("label", "torture.role=node")
+	filter.Add("name", "n2")
+	nodes, err := cli.ContainerList(t.Context(), container.ListOptions{Filters: filter})
+	if err != nil || len(nodes) != 1 {
+		t.Fatalf("nodes n2: %v, %v", nodes, err)
+	}
+	if err := cli.ContainerKill(t.Context(), nodes[0].ID, "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t).want(t, exitInvalid, "INVALID", "unplanned-crash", "n2 ended, and no fault asked it to")
+	nothingLeft(t, cli, dir)
+	checkable(t, dir)
+}
+
+// A harness that is killed leaves a directory that opens, and a cluster that
+// clean removes.
+func TestContainersKilled(t *testing.T) {
+	cli := engine(t)
+	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "partition,kill,pause", "--interval", "1s", "--time-limit", "1h")
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t)
+	checkable(t, dir)
+	do(t, "clean", dir).want(t, exitValid, "removed 6 containers, 1 networks")
+	nothingLeft(t, cli, dir)
+	do(t, "clean", dir).want(t, exitValid, "removed 0 containers, 0 networks, 0 volumes")
+}
+
+// Ctrl-C cures, removes the cluster and judges what there is.
+func TestContainersInterrupted(t *testing.T) {
+	cli := engine(t)
+	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "partition,pause", "--interval", "1s", "--time-limit", "1h")
+	if err := p.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	d := p.wait(t)
+	d.want(t, d.code, "interrupted: ", "run     "+dir)
+	if d.code >= exitUsage {
+		t.Errorf("exit %d\n%s", d.code, d)
+	}
+	nothingLeft(t, cli, dir)
+	if opened, err := histories.Open(dir); err != nil || !opened.Complete {
+		t.Errorf("opened: %+v, %v", opened, err)
+	}
+	checkable(t, dir)
+}
+
+// Agents that only say that they harm, or cannot, make a run worth nothing:
+// never valid.
+func TestContainersSabotage(t *testing.T) {
+	cli := engine(t)
+	program, err := static()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sabotage := range []docker.Sabotage{docker.Liar, docker.Powerless} {
+		t.Run(string(sabotage), func(t *testing.T) {
+			store := t.TempDir()
+			var out, errs bytes.Buffer
+			a := &app{stdout: &out, stderr: &errs, sabotage: sabotage}
+			root := newRootCommand(a)
+			root.SetArgs([]string{"run", "total", "--world", "docker", "--nodes", "3", "--time-limit", "6s", "--recovery", "2s", "--timeout", "1s", "--interval", "1s",
+				"--nemesis", "partition,loss", "--seed", "1", "--binary", program, "--store", store, "--json"})
+			code := exitCode(root.ExecuteContext(context.Background()), &errs)
+			d := done{nil, code, out.String(), errs.String()}
+			if code != exitVacuous && code != exitFailed {
+				t.Fatalf("exit %d\n%s", code, d)
+			}
+			o := decode[outcome](t, d)
+			nothingLeft(t, cli, o.Run)
+			if o.Verdict == checker.Valid || code == exitVacuous && !strings.Contains(o.Result.Why, "partition") {
+				t.Errorf("%s: %s", o.Verdict, o.Result.Why)
+			}
+		})
+	}
+}
+
+// proxy is a second address of the engine, which can go away.
+type proxy struct {
+	path     string
+	listener net.Listener
+	mu       sync.Mutex
+	conns    []net.Conn
+	gone     bool
+}
+
+func newProxy(t *testing.T, host string) *proxy {
+	t.Helper()
+	scheme, address, _ := strings.Cut(host, "://")
+	dir, err := os.MkdirTemp("", "torture") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	p := &proxy{path: filepath.Join(dir, "docker.sock")}
+	if p.listener, err = net.Listen("unix", p.path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	go func() {
+		for {
+			near, err := p.listener.Accept()
+			if err != nil {
+				return
+			}
+			p.join(near, scheme, address)
+		}
+	}()
+	return p
+}
+
+// join carries what comes from near to the engine, and back.
+func (p *proxy) join(near net.Conn, scheme, address string) {
+	far, err := net.DialTimeout(scheme, address, 10*time.Second)
+	if err != nil {
+		near.Close()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, near, far)
+	if p.gone {
+		near.Close()
+		far.Close()
+		return
+	}
+	carry := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		if half, ok := to.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	}
+	go carry(far, near)
+	go carry(near, far)
+}
+
+func (p *proxy) close() {
+	p.listener.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = true
+	for _, c := range p.conns {
+		c.Close()
+	}
+}
