@@ -201,12 +201,17 @@ func (m *member) hostConfig() *container.HostConfig {
 	}
 }
 
-// lost is err, with the plainer reason that the engine is gone if that is so.
+// lost is err, with the plainer reason that the engine is gone if that is so. An
+// engine that goes breaks its connections one by one, so it is asked for a while.
 func (w *World) lost(err error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	if _, ping := w.cli.Ping(ctx); ping != nil {
-		return fmt.Errorf("the docker engine at %s is gone: %w", w.info.Host, err)
+	for range 5 {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		_, ping := w.cli.Ping(ctx)
+		cancel()
+		if ping != nil {
+			return fmt.Errorf("the docker engine at %s is gone: %w", w.info.Host, err)
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
 	return err
 }

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/node"
 )
 
@@ -74,9 +75,10 @@ type World struct {
 
 	mu        sync.Mutex
 	leases    leases
-	version   uint64 // counts changes of leases
-	curing    int    // cures under way
-	enacting  int    // changes of leases that are not carried out yet
+	past      map[string]nemesis.Fault // cured, or being cured
+	version   uint64                   // counts changes of leases
+	curing    int                      // cures under way
+	enacting  int                      // changes of leases that are not carried out yet
 	changed   chan struct{}
 	primaries []string
 
@@ -129,7 +131,7 @@ func newWorld(cfg Config) (*World, error) {
 	}
 	w := &World{
 		cfg: cfg, log: cfg.Log, cli: cli, clock: &hlc{}, base: time.Now(),
-		byName: map[string]*member{}, changed: make(chan struct{}), gone: make(chan struct{}),
+		byName: map[string]*member{}, past: map[string]nemesis.Fault{}, changed: make(chan struct{}), gone: make(chan struct{}),
 	}
 	w.out = newOutbox(w.clock, w.Now)
 	w.ctx, w.cancel = context.WithCancel(context.Background())

@@ -95,16 +95,20 @@ func (w *World) take(f nemesis.Fault) error {
 	return nil
 }
 
-// drop takes the fault id from the leases.
+// drop takes the fault id from the leases. One that was taken before is cured
+// once more: its cure may have come too late to be seen, or not have come at all.
 func (w *World) drop(id string) (nemesis.Fault, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := w.leases.find(id)
-	if i < 0 {
-		return nemesis.Fault{}, fmt.Errorf("fault %s is not in force", id)
+	f, known := w.past[id]
+	switch i := w.leases.find(id); {
+	case i >= 0:
+		f = w.leases[i]
+		w.past[id] = f
+		w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
+	case !known:
+		return nemesis.Fault{}, fmt.Errorf("fault %s was never in force", id)
 	}
-	f := w.leases[i]
-	w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
 	w.curing++
 	w.change()
 	return f, nil
