@@ -31,19 +31,19 @@ const (
 	nothing         // there is none, as things are
 )
 
-// choose draws a fault of kind k, without ID, by one of the terms: the first,
-// in random order, that the scene allows, with fewer victims if need be. Half
-// of the draws insist on the first term that is possible at all, and on all its
-// victims, and rather wait for other faults to be over: else there would
-// be no large faults where several kinds compete for the budget.
+// choose draws a fault of kind k, without ID, by the first of the terms that
+// the scene allows, with fewer victims if need be. Half of the draws insist on
+// the first term that is possible at all, and on all its victims, and rather
+// wait for other faults to be over: else there would be no large faults where
+// several kinds compete for the budget.
 func choose(r *rand.Rand, k Kind, terms []term, s scene) (Fault, outcome) {
 	insist := r.IntN(2) == 0 && k.counted()
 	params := drawParams(r, k)
 	empty := s
 	empty.inForce = nil
 	result := nothing
-	for _, i := range r.Perm(len(terms)) {
-		d := terms[i].draft(r, k, params, s)
+	for _, t := range terms {
+		d := t.draft(r, k, params, s)
 		_, most, possible := d.fit(empty, d.least)
 		if !possible {
 			continue

@@ -83,17 +83,26 @@ func (p Plan) Validate() error {
 // possible tells why k could never be injected, even with nothing else in
 // force.
 func (p Plan) possible(k Kind) error {
-	calm := scene{nodes: p.Nodes, primaries: p.Nodes[:1], budget: p.Budget.Of(len(p.Nodes))}
-	r := rand.New(rand.NewPCG(0, 0))
-	if _, out := choose(r, k, p.Targets.of(k), calm); out == chosen {
+	budget := p.Budget.Of(len(p.Nodes))
+	if len(p.terms(k, budget)) > 0 {
 		return nil
 	}
-	calm.budget = len(p.Nodes)
-	if _, out := choose(r, k, p.Targets.of(k), calm); out == chosen {
+	if len(p.terms(k, len(p.Nodes))) > 0 {
 		return fmt.Errorf("nemesis %s with targets %q would leave more of the %d nodes unable to answer than the budget (%s: %d): give a larger --budget, or other targets",
-			k, p.Targets, len(p.Nodes), p.Budget, p.Budget.Of(len(p.Nodes)))
+			k, p.Targets, len(p.Nodes), p.Budget, budget)
 	}
 	return fmt.Errorf("nemesis %s with targets %q harms nobody in a cluster of %d nodes", k, p.Targets, len(p.Nodes))
+}
+
+// terms are those that a fault of kind k may be chosen by, if no other is in
+// force and the first node leads.
+func (p Plan) terms(k Kind, budget int) []term {
+	calm := scene{nodes: p.Nodes, primaries: p.Nodes[:1], budget: budget}
+	r := rand.New(rand.NewPCG(0, 0))
+	return slices.DeleteFunc(p.Targets.of(k), func(t term) bool {
+		_, out := choose(r, k, []term{t}, calm)
+		return out != chosen
+	})
 }
 
 // Generator is p as a generator; nil if p has no kinds. It panics if p is not
@@ -116,7 +125,7 @@ func (p Plan) Generator() gen.Generator {
 	rules := &rules{interval: p.Interval, start: p.Start, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes))}
 	s := &schedule{rules: rules}
 	for _, k := range p.sorted() {
-		rules.terms = append(rules.terms, p.Targets.of(k))
+		rules.terms = append(rules.terms, p.terms(k, rules.budget))
 		s.lines = append(s.lines, line{kind: k, process: k.Process()})
 	}
 	return s

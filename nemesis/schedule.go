@@ -73,7 +73,8 @@ const (
 const (
 	drawFault = iota
 	drawDuration
-	drawGap // before it
+	drawGap   // before it
+	drawTerms // of this fault and those after it, one for each term
 )
 
 func (s *schedule) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
@@ -226,7 +227,7 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 		if queue && l.kind.counted() {
 			continue
 		}
-		f, out := choose(s.rand(ctx, i, l.n, drawFault), l.kind, s.rules.terms[i], sc)
+		f, out := choose(s.rand(ctx, i, l.n, drawFault), l.kind, s.terms(ctx, i), sc)
 		switch {
 		case out == blocked && l.kind.counted():
 			queue = true
@@ -239,6 +240,21 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 		}
 	}
 	return nil, nil, nobody
+}
+
+// terms are those of line i in the order in which its next fault tries them. As
+// many faults as there are terms begin with each of them once: a run has few
+// faults of a kind, and were each drawn for itself, some runs would see nothing
+// but, say, the primary's death.
+func (s *schedule) terms(ctx gen.Context, i int) []term {
+	terms, n := s.rules.terms[i], s.lines[i].n
+	count := uint64(len(terms))
+	order := s.rand(ctx, i, n-n%count, drawTerms).Perm(len(terms))
+	out := make([]term, 0, count)
+	for j := range count {
+		out = append(out, terms[order[(n+j)%count]])
+	}
+	return out
 }
 
 // primaries are those of the context that are nodes of the plan.
