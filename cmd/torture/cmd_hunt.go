@@ -72,6 +72,13 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			}
 			if !a.json {
 				tally.say(a.stdout)
+				if tally.Vacuous > 0 {
+					swarm := " --swarm"
+					if steady {
+						swarm = ""
+					}
+					fmt.Fprintf(a.stdout, "to look at one: torture run %s%s --world sim%s --seed N\n", t.Name, flags.given(), swarm)
+				}
 			}
 			if len(tally.Found) > 0 {
 				err = a.bring(ctx, t, h.manifest(tally.Found[0].Seed), !noShrink, tally)

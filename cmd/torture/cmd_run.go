@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,6 +33,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	var flags *trialFlags
 	var world string
 	var seed uint64
+	var swarm bool
 	cmd := &cobra.Command{
 		Use:   t.Name,
 		Short: t.Doc,
@@ -51,6 +53,12 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 			m.Seed = seed
 			if !cmd.Flags().Changed("seed") {
 				m.Seed = newSeed()
+			}
+			if swarm {
+				if chosen != "sim" || flags.schedule != "" {
+					return errors.New("--swarm: only a simulated run without a schedule has its conditions drawn from the seed; give --world sim, and no --schedule")
+				}
+				m = seeded(t, m, true)(m.Seed)
 			}
 			var script []histories.Op
 			if flags.schedule != "" {
@@ -77,6 +85,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	cmd.Flags().StringVar(&world, "world", "auto", "where nodes run: sim, docker, or auto: docker if an engine answers")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides a simulated run, and the plan of any (default: drawn)")
 	cmd.Flags().StringVar(&flags.schedule, "schedule", "", "file of faults to inject, in place of drawn ones")
+	cmd.Flags().BoolVar(&swarm, "swarm", false, "have the seed draw the mix of faults, links and clocks, as torture hunt does")
 	return cmd
 }
 

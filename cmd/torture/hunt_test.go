@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/histories"
 )
 
 // A hunt stops at what it looks for, brings it as a run, and shrinks it.
@@ -50,6 +51,27 @@ func TestHuntValid(t *testing.T) {
 	// One seed may not take for ever.
 	do(t, "hunt", "raft", "--time-limit", "10h", "--seeds", "1", "--first", "42", "--seed-limit", "100ms").
 		want(t, exitFailed, "seed 42 is not over after 100ms")
+}
+
+// A hunt keeps no run of a seed that was vacuous, but says how to have it.
+func TestHuntVacuous(t *testing.T) {
+	d := do(t, "hunt", "primary", "--reads", "primary", "--nemesis", "kill", "--targets", "primaries", "--time-limit", "5s", "--seeds", "1", "--first", "3")
+	d.want(t, exitVacuous, "1 vacuous", "vacuous: seed 3: stats: 0 operations succeeded while a fault of kind kill")
+	_, command, ok := strings.Cut(d.out, "to look at one: torture ")
+	if !ok {
+		t.Fatalf("no command:\n%s", d.out)
+	}
+	args := strings.Fields(strings.Replace(command, "--seed N", "--seed 3", 1))
+	store := t.TempDir()
+	do(t, append(args, "--store", store)...).want(t, exitVacuous, "0 operations succeeded while a fault of kind kill")
+	kept, err := histories.Open(onlyRun(t, store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := do(t, "hunt", "primary", "--reads", "primary", "--nemesis", "kill", "--targets", "primaries", "--time-limit", "5s", "--seeds", "1", "--first", "3", "--json")
+	if ops := decode[tally](t, again).Ops; ops != kept.History.Len() {
+		t.Errorf("the hunt had %d operations, the run %d", ops, kept.History.Len())
+	}
 }
 
 // A worker that dies takes its seed with it, not the hunt.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/torture-harness/torture/docker"
 	"github.com/torture-harness/torture/histories"
@@ -27,6 +28,7 @@ type trialFlags struct {
 	nemesis  string
 	schedule string
 	own      map[string]*string // the target's flags
+	all      []*pflag.Flag
 }
 
 func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
@@ -50,7 +52,18 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 	}
 	_ = cmd.RegisterFlagCompletionFunc("bug", cobra.FixedCompletions(t.BugNames(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("workload", cobra.FixedCompletions(t.WorkloadNames(), cobra.ShellCompDirectiveNoFileComp))
+	fs.VisitAll(func(flag *pflag.Flag) { f.all = append(f.all, flag) })
 	return f
+}
+
+// given are the flags that were, as a command has them, each after a blank.
+func (f *trialFlags) given() (s string) {
+	for _, flag := range f.all {
+		if flag.Changed {
+			s += fmt.Sprintf(" --%s %s", flag.Name, flag.Value)
+		}
+	}
+	return s
 }
 
 // manifest is what the flags say, for a world. Only flags that were given

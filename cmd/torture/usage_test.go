@@ -46,6 +46,7 @@ func TestBadUse(t *testing.T) {
 		{"run raft --world sim --bug nope --workload nope", []string{"torture: target raft has no workload", "torture: target raft has no bug"}},
 		{"run raft --world sim --schedule missing", []string{"missing", "no such file"}},
 		{"run raft --world sim --schedule x --nemesis kill", []string{"--schedule and --nemesis"}},
+		{"run raft --world sim --swarm --schedule x", []string{"--swarm", "without a schedule"}},
 		{"hunt raft --seeds 0", []string{"--seeds 0"}},
 		{"hunt raft --for -1s --workers -2", []string{"--for -1s", "--workers -2"}},
 		{"hunt raft --twice -1", []string{"--twice -1"}},
