@@ -134,7 +134,7 @@ func TestPageIsSelfContained(t *testing.T) {
 func TestPageOfALongRun(t *testing.T) {
 	n := 100_000
 	if testing.Short() {
-		n = 30_000
+		n = 60_000
 	}
 	in := broken(t, n)
 	page := render(t, "long", in)
