@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -140,7 +141,7 @@ func latencies(h histories.History, cs []call, fs []fault) template.HTML {
 		for p := range set {
 			ps = append(ps, p)
 		}
-		slices.SortFunc(ps, func(a, b point) int { return (a.x-b.x)*100_000 + a.y - b.y })
+		slices.SortFunc(ps, func(a, b point) int { return cmp.Or(cmp.Compare(a.x, b.x), cmp.Compare(a.y, b.y)) })
 		fmt.Fprintf(&c, `<path class="dots %s" d="`, typeClass[t])
 		for _, p := range ps {
 			fmt.Fprintf(&c, "M%.4g %.4gh0", (float64(p.x)+0.5)*cell, (float64(p.y)+0.5)*cell)

@@ -308,3 +308,33 @@ func BenchmarkHTMLRecords(b *testing.B) {
 	}
 	b.ReportMetric(float64(in.History.Len()), "ops")
 }
+
+// The order of what has none of its own does not depend on the order in which
+// it was come upon.
+func TestPageOfOddTimesIsTheSame(t *testing.T) {
+	var b histories.Builder
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 100 {
+		op := histories.Op{Process: histories.Process(i), Type: histories.Invoke, Time: histories.Time(r.Int64N(1e16)), Node: []string{"n2", "n10", "n1x", "n3"}[i%4]}
+		if err := b.Add(op); err != nil {
+			t.Fatal(err)
+		}
+		op.Type, op.Time = histories.OK, op.Time+1e6
+		if err := b.Add(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Add(histories.Op{Process: 100, Type: histories.Invoke, Time: 1}); err != nil {
+		t.Fatal(err)
+	}
+	in := Input{History: b.History()}
+	page := render(t, "times", in)
+	for range 20 {
+		if render(t, "times", in) != page {
+			t.Fatal("the same run has two different pages")
+		}
+	}
+	if got, want := strings.Join(drawn(t, page).Rows[:4], " "), "n2 n3 n10 n1x"; got != want {
+		t.Errorf("got nodes %s, want %s", got, want)
+	}
+}

@@ -172,10 +172,7 @@ func plural(n int, noun string) string {
 // natural orders n2 before n10.
 func natural(a, b string) int {
 	trim := func(s string) string { return strings.TrimRight(s, "0123456789") }
-	if x, y := trim(a), trim(b); x == y && len(a) != len(b) {
-		return cmp.Compare(len(a), len(b))
-	}
-	return cmp.Compare(a, b)
+	return cmp.Or(cmp.Compare(trim(a), trim(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // kindCounts lists the kinds of anomalies, in the order they come, with how
