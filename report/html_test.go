@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -336,5 +337,23 @@ func TestPageOfOddTimesIsTheSame(t *testing.T) {
 	}
 	if got, want := strings.Join(drawn(t, page).Rows[:4], " "), "n2 n3 n10 n1x"; got != want {
 		t.Errorf("got nodes %s, want %s", got, want)
+	}
+}
+
+// Clients beyond the rows that there are share them, and are placed at once.
+func TestPageOfManyAtOnce(t *testing.T) {
+	n := 100_000
+	if testing.Short() {
+		n = 5_000
+	}
+	var b histories.Builder
+	for i := range n {
+		if err := b.Add(histories.Op{Process: histories.Process(i), Type: histories.Invoke, Time: histories.Time(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tl := drawn(t, render(t, "many", Input{History: b.History()}))
+	if len(tl.Rows) != rowsMax || slices.Max(tl.Calls.Row) >= rowsMax {
+		t.Errorf("got %d rows, and calls up to row %d, want %d rows", len(tl.Rows), slices.Max(tl.Calls.Row), rowsMax)
 	}
 }

@@ -133,10 +133,14 @@ func castOf(h histories.History, fs []fault, threads int) cast {
 			for row < len(busyUntil) && busyUntil[row] >= lives[p].first {
 				row++
 			}
-			if row == len(busyUntil) {
+			switch {
+			case row < len(busyUntil):
+			case row < rowsMax:
 				busyUntil = append(busyUntil, 0)
+			default: // more at once than there are rows
+				row = int(p) % rowsMax
 			}
-			busyUntil[row] = lives[p].last
+			busyUntil[row] = max(busyUntil[row], lives[p].last)
 		}
 		row %= rowsMax
 		c.row[p] = row
