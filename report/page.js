@@ -183,7 +183,7 @@
   function describe(i) {
     const node = calls.n[i] >= 0 ? " at " + data.rows[calls.n[i]] : "";
     const took = calls.d[i] < 0 ? "never completed" : types[calls.y[i]] + " after " + duration(calls.d[i]);
-    return [words(i), "process " + calls.p[i] + node + ", op " + calls.i[i] + (calls.j[i] >= 0 ? "–" + calls.j[i] : ""),
+    return [words(i), "process " + calls.p[i] + node + ", op " + calls.i[i] + (calls.j[i] > calls.i[i] ? "–" + calls.j[i] : ""),
       (start[i] / 1e6).toFixed(6) + "s, " + took, calls.e[i]].filter(Boolean).join("\n");
   }
 

@@ -16,12 +16,19 @@ type call struct {
 	begin, end int32
 }
 
-// calls lists the clients' calls of h in the order of their invocations.
+// calls lists the clients' calls of h in the order of their invocations. A
+// completion without one, as compact histories have them, is both halves.
 func calls(h histories.History) []call {
 	var cs []call
 	for i := range h.Len() {
-		if h.Type(i) == histories.Invoke && h.Process(i).Client() {
-			cs = append(cs, call{int32(i), int32(h.Pair(i))})
+		if !h.Process(i).Client() {
+			continue
+		}
+		switch pair := h.Pair(i); {
+		case h.Type(i) == histories.Invoke:
+			cs = append(cs, call{int32(i), int32(pair)})
+		case pair < 0:
+			cs = append(cs, call{int32(i), int32(i)})
 		}
 	}
 	return cs

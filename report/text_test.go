@@ -112,3 +112,24 @@ func TestTextOfALongReason(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Operations of compact histories, which are completions alone, count.
+func TestTextOfACompactHistory(t *testing.T) {
+	all := histories.Builder{Compact: true}
+	for p, typ := range []histories.Type{histories.OK, histories.Invoke, histories.Fail} {
+		if err := all.Add(histories.Op{Process: histories.Process(p), Type: typ, F: "txn"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := Input{History: all.History()}
+	var b bytes.Buffer
+	if err := Text(&b, in); err != nil {
+		t.Fatal(err)
+	}
+	if want := "3 operations: 1 ok, 1 fail, 1 info"; !strings.Contains(b.String(), want) {
+		t.Errorf("got %s, want %s", b.String(), want)
+	}
+	if tl := drawn(t, render(t, "compact", in)); len(tl.Calls.Begin) != 3 {
+		t.Errorf("got %d calls drawn, want 3", len(tl.Calls.Begin))
+	}
+}
