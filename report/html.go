@@ -99,11 +99,8 @@ func newView(in Input) view {
 		Title: plain(clip(in.title(), 200)), Verdict: in.Result.Verdict.String(), Input: in, Facts: in.facts(),
 		Kinds: kindCounts(in.Result), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
-		Ops: h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts,
+		Ops: h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts, Why: untold(in.Result),
 		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
-	}
-	if in.Result.Why != "" {
-		v.Why = strings.Split(in.Result.Why, "; ")
 	}
 	shown := in.Result.Anomalies[:min(len(in.Result.Anomalies), anomaliesMax)]
 	v.More = total(in.Result) - len(shown)

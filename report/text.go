@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -78,16 +79,24 @@ func (t text) head() {
 			fmt.Fprintf(t, "%s %s\n", t.paint(red, "torture failed:"), plain(clip(l, 300)))
 		}
 	}
-	if r.Why != "" {
-		reasons := strings.Split(r.Why, "; ")
-		for i, why := range reasons {
-			if i == 5 && len(reasons) > 6 {
-				fmt.Fprintf(t, "  … and %s\n", plural(len(reasons)-i, "more reason"))
-				break
-			}
-			fmt.Fprintf(t, "  %s\n", plain(clip(why, 300)))
+	reasons := untold(r)
+	for i, why := range reasons {
+		if i == 5 && len(reasons) > 6 {
+			fmt.Fprintf(t, "  … and %s\n", plural(len(reasons)-i, "more reason"))
+			break
 		}
+		fmt.Fprintf(t, "  %s\n", plain(clip(why, 300)))
 	}
+}
+
+// untold are the reasons of a verdict but for those that are an anomaly's, and
+// are told with it.
+func untold(r checker.Result) []string {
+	return slices.DeleteFunc(strings.Split(r.Why, "; "), func(why string) bool {
+		return why == "" || slices.ContainsFunc(r.Anomalies, func(a checker.Anomaly) bool {
+			return why == a.Why || strings.HasSuffix(why, ": "+a.Why)
+		})
+	})
 }
 
 // varied is all with the first of each kind before the others.
@@ -115,15 +124,23 @@ func (t text) anomalies(lines int) {
 	if n := total(r); n > 1 {
 		fmt.Fprintf(t, "%s anomalies: %s\n", number(n), plain(strings.Join(kindCounts(r), ", ")))
 	}
+	apart := true // by an empty line: not from one alike that shows no ops
 	for i, a := range varied(r.Anomalies) {
 		shown := min(len(a.Ops), opsShown)
 		need := 3 + shown + min(strings.Count(a.Why, "\n"), whyLines)
+		if apart = apart || shown > 0; !apart {
+			need -= 2
+		}
 		if i > 0 && need > lines {
 			fmt.Fprintf(t, "\n%s\n", t.paint(dim, fmt.Sprintf("… and %d more", total(r)-i)))
 			return
 		}
 		lines -= need
+		if apart {
+			fmt.Fprintln(t)
+		}
 		t.anomaly(a, i == 0 && shown > 0)
+		apart = shown > 0
 	}
 	if more := total(r) - len(r.Anomalies); more > 0 {
 		fmt.Fprintf(t, "\n%s\n", t.paint(dim, fmt.Sprintf("… and %d more", more)))
@@ -132,7 +149,7 @@ func (t text) anomalies(lines int) {
 
 // anomaly prints one; header tells whether its columns need names.
 func (t text) anomaly(a checker.Anomaly, header bool) {
-	fmt.Fprintf(t, "\n%s", t.paint(red, plain(a.Kind)))
+	fmt.Fprint(t, t.paint(red, plain(a.Kind)))
 	if a.Key != "" {
 		fmt.Fprintf(t, " %s", t.paint(bold, "key "+plain(clip(a.Key, 60))))
 	}

@@ -20,7 +20,13 @@ func TestText(t *testing.T) {
 	valid, invalid, vacuous, failed, file, many := synthetic(t, 500), broken(t, 500), synthetic(t, 500), synthetic(t, 500), broken(t, 500), broken(t, 500)
 	invalid.Dir = "runs/20260102T030405-raft-sim-42"
 	invalid.Manifest.Bug = "lease-ignores-clock"
-	vacuous.Result = checker.Result{Verdict: checker.Vacuous, Why: "stats: nothing was seen of clock; stats: only 3 operations succeeded during partition"}
+	vacuous.Result = checker.Result{
+		Verdict: checker.Vacuous, Why: "register: stats: no fault of kind pause was injected; 3 operations succeeded during partition: want 100; no log: nothing was read",
+		Anomalies: []checker.Anomaly{
+			{Kind: "fault-not-verified:pause", Why: "no fault of kind pause was injected"},
+			{Kind: "few-operations:partition", Why: "3 operations succeeded during partition: want 100"},
+		},
+	}
 	failed.Result, failed.Error = checker.Result{}, "wait for n3: the container is gone\nwait for n4: the container is gone"
 	file.Manifest, file.Command, file.Result.Parts = histories.Manifest{}, "", nil
 	file.Colour = true
