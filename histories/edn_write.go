@@ -140,7 +140,8 @@ func ednObject(dst, b []byte, i int) (_ []byte, after int) {
 }
 
 // taggedObject tells whether the object at b[i] stands for a tagged form: it
-// is {"#tag": value}. value is that value's index.
+// is {"#tag": value}, where tag begins with a letter: #_ would discard the
+// value. value is that value's index.
 func taggedObject(b []byte, i int) (tag []byte, value int, ok bool) {
 	i, more := skipBrace(b, i)
 	if !more || b[i+1] != '#' {
@@ -148,7 +149,7 @@ func taggedObject(b []byte, i int) (tag []byte, value int, ok bool) {
 	}
 	nameEnd, value, _ := skipName(b, i)
 	tag = unquote(b[i:nameEnd])
-	if name := string(tag[1:]); !keywordable(name) || untagged[name] {
+	if name := string(tag[1:]); !keywordable(name) || !letter(name[0]) || untagged[name] {
 		return nil, 0, false
 	}
 	end, err := skipValue(b, value, 0)
@@ -196,7 +197,7 @@ func keywordable(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case 'a' <= c|0x20 && c|0x20 <= 'z':
+		case letter(c):
 		case bytes.IndexByte([]byte("*!_?$%&=<>"), c) >= 0:
 		case '0' <= c && c <= '9' || bytes.IndexByte([]byte("-+."), c) >= 0:
 			if i == 0 || s[i-1] == '/' {
@@ -210,3 +211,5 @@ func keywordable(s string) bool {
 	}
 	return s != ""
 }
+
+func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -28,6 +28,8 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"process":"nemesis","type":"info","f":"kill"}`+"\n"+`{"process":0,"type":"ok","value":[1, [2,3]],"time":7}`+"\n"+`{"index"`), true, true)
 	f.Add([]byte(`[{"process":0,"type":"invoke","value":"\ud83d\u0000","x":{}},`+"\n"+`{"process":0,"type":"ok","error":{"a":1.0}}]`), false, false)
 	f.Add([]byte("\n\x00\x00\n"), false, false)
+	f.Add([]byte(`{"process":0,"type":"invoke","value":[{"#_x":1},{"#t":{"#inst":-0}},{"a b":1e400,":":"\\"}],"key":18446744073709551616,"#":[]}`), false, false)
+	f.Add([]byte(`{"process":"#_","type":"info","f":"_","node":"","value":{"":0,"nil":null,"-1":0.10,"#_":{}}}`), false, false)
 	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
 		h, _, err := Read(bytes.NewReader(data), "h.jsonl", ReadOptions{Independent: independent, Compact: compact})
 		if err != nil {
@@ -36,7 +38,41 @@ func FuzzRead(f *testing.F) {
 		h.Calls()
 		h.Intervals()
 		again(t, h, "h.jsonl", compact, Write)
+		edn := throughEDN(t, h, compact)
+		again(t, edn, "h.edn", compact, WriteEDN)
 	})
+}
+
+// throughEDN is h, written as EDN and read again: the same but for the
+// spelling of values.
+func throughEDN(t *testing.T, h History, compact bool) History {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteEDN(&b, h); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	got, info, err := Read(&b, "h.edn", ReadOptions{Compact: compact})
+	if err != nil || info.Torn != 0 || got.Len() != h.Len() {
+		t.Fatalf("%d of %d ops, %+v, %v\n%s", got.Len(), h.Len(), info, err, text)
+	}
+	for i := range h.Len() {
+		if g, w := meaning(t, got.At(i)), meaning(t, h.At(i)); !reflect.DeepEqual(g, w) {
+			t.Fatalf("op %d\n got %v\nwant %v\nfrom %s", i, g, w, text)
+		}
+	}
+	return got
+}
+
+// meaning is what op says, however its values are spelt.
+func meaning(t *testing.T, op Op) (m map[string]any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(AppendJSON(nil, op)))
+	d.UseNumber()
+	if err := d.Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func FuzzEDN(f *testing.F) {
