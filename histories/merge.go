@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -84,9 +83,15 @@ func mergeRecords(d Dir, h History) (_ History, torn int, err error) {
 
 // recordFiles names the nodes that have a records.jsonl, sorted.
 func (d Dir) recordFiles() (nodes []string, err error) {
-	paths, err := filepath.Glob(filepath.Join(d.NodePath("*", RecordsName)))
-	for _, p := range paths {
-		nodes = append(nodes, filepath.Base(filepath.Dir(p)))
+	entries, err := os.ReadDir(d.Path(nodesName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		_, err := os.Stat(d.NodePath(e.Name(), RecordsName))
+		if !e.Type().IsRegular() && !errors.Is(err, fs.ErrNotExist) {
+			nodes = append(nodes, e.Name())
+		}
 	}
 	return nodes, err
 }

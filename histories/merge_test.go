@@ -142,6 +142,24 @@ func TestMergedTime(t *testing.T) {
 	}
 }
 
+// A run is merged wherever it lies, whatever the characters of its path.
+func TestMergeInAnyDirectory(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "[a-b]*?\\"))
+	if err := d.Save(ManifestName, Manifest{Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SaveFile("nodes/n1/"+RecordsName, []byte(`{"lamport":1,"f":"x"}`+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	o, err := Open(string(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := inWords(o.History); got != "n1:x@1" {
+		t.Errorf("got %q, want the record of n1", got)
+	}
+}
+
 func TestMergeRefuses(t *testing.T) {
 	for _, c := range []struct{ record, want string }{
 		{`{"lamport":1}`, "1: field f: it is missing: want the record's name"},
