@@ -44,11 +44,10 @@ func List(store string) ([]Summary, error) {
 }
 
 func (s *Summary) fill() (err error) {
-	s.Size, err = s.Dir.size()
-	if err != nil {
-		return err
-	}
 	if s.Manifest, err = s.Dir.readManifest(); err != nil {
+		return err // what is not a run may be large: it is not walked
+	}
+	if s.Size, err = s.Dir.size(); err != nil {
 		return err
 	}
 	if s.Torn, err = tornEnd(s.Dir.Path(HistoryName)); err != nil {

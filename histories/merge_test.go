@@ -262,6 +262,9 @@ func TestList(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(store, "empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := Dir(store).SaveFile("foreign/dir/file", make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(store, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -278,6 +281,7 @@ func TestList(t *testing.T) {
 b id="b" verdict="" complete=false torn=false broken=false size=true
 broken id="" verdict="" complete=false torn=false broken=true size=false
 empty id="" verdict="" complete=false torn=false broken=true size=false
+foreign id="" verdict="" complete=false torn=false broken=true size=false
 torn id="torn" verdict="" complete=false torn=true broken=false size=true`
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
