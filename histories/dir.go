@@ -2,7 +2,9 @@ package histories
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,7 +88,7 @@ func writeAtomically(path string, write func(*os.File) error) (err error) {
 		}
 	}()
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
@@ -111,6 +113,22 @@ func writeAtomically(path string, write func(*os.File) error) (err error) {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// makeDir makes the directory dir and those above it, as far as they are
+// missing, and their names durable.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	return syncDir(parent)
 }
 
 // syncDir makes the names in dir durable.
