@@ -84,7 +84,7 @@ func (d Dir) NodeFile(node, name string) (*os.File, error) {
 func writeAtomically(path string, write func(*os.File) error) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("write %s: %w", path, err)
+			err = fmt.Errorf("write %s: %w", path, bare(err))
 		}
 	}()
 	dir := filepath.Dir(path)
@@ -113,6 +113,18 @@ func writeAtomically(path string, write func(*os.File) error) (err error) {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// bare is an error of package os without what it was about, for those who say
+// that themselves.
+func bare(err error) error {
+	switch e := err.(type) {
+	case *fs.PathError:
+		return e.Err
+	case *os.LinkError:
+		return e.Err
+	}
+	return err
 }
 
 // makeDir makes the directory dir and those above it, as far as they are

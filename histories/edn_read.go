@@ -12,7 +12,7 @@ import (
 func (r *reader) readEDN(in io.Reader, file string) (torn int, err error) {
 	text, err := io.ReadAll(in)
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", file, err)
+		return 0, fmt.Errorf("read %s: %w", file, bare(err))
 	}
 	e := &edn{b: bytes.TrimRight(text, "\x00")}
 	if len(e.b) < len(text) {

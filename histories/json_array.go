@@ -10,7 +10,7 @@ import (
 func (r *reader) readArray(in io.Reader, file string) (torn int, err error) {
 	b, err := io.ReadAll(in)
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", file, err)
+		return 0, fmt.Errorf("read %s: %w", file, bare(err))
 	}
 	at := func(i int, err error) error { return atLine(file, bytes.Count(b[:i], []byte("\n"))+1, err) }
 	var one []byte // an op, on one line

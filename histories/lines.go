@@ -47,7 +47,7 @@ func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (cu
 			return cut, nil
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read %s, line %d: %w", file, n, err)
+			return 0, fmt.Errorf("read %s, line %d: %w", file, n, bare(err))
 		}
 		// A file system may leave NULs where data was not synced.
 		damaged := len(line) > 0 && line[len(line)-1] == 0

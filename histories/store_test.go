@@ -290,6 +290,37 @@ func TestSaveReplaces(t *testing.T) {
 	}
 }
 
+// An error says once what it is about.
+func TestErrorsNameTheirFileOnce(t *testing.T) {
+	d := Dir(t.TempDir())
+	for _, name := range []string{"taken.edn/a", "file"} {
+		if err := d.SaveFile(name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, read := ReadFile(string(d), ReadOptions{})
+	_, _, edn := ReadFile(d.Path("taken.edn"), ReadOptions{})
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{d.SaveFile("taken.edn", nil), "write " + d.Path("taken.edn") + ": file exists"},
+		{d.SaveFile("file/x", nil), "write " + d.Path("file/x") + ": not a directory"},
+		{read, "read " + string(d) + ", line 1: is a directory"},
+		{edn, "read " + d.Path("taken.edn") + ": is a directory"},
+	} {
+		if c.err == nil || c.err.Error() != c.want {
+			t.Errorf("got %v, want %s", c.err, c.want)
+		}
+	}
+	full := writeAtomically(d.Path("full"), func(f *os.File) error {
+		return &fs.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+	})
+	if want := "write " + d.Path("full") + ": no space left on device"; full.Error() != want || !errors.Is(full, syscall.ENOSPC) {
+		t.Errorf("got %v, want %s", full, want)
+	}
+}
+
 func TestNodeFileAppends(t *testing.T) {
 	d := Dir(t.TempDir())
 	for range 2 {
