@@ -249,7 +249,8 @@ func TestCompactionKeepsUnsynced(t *testing.T) {
 }
 
 // TestLosePower: what a power loss leaves is a prefix of the batches that holds
-// all synced ones; over some tries each possible prefix, and torn ones.
+// all synced ones; over some tries each possible prefix, and torn ones. The
+// next power loss takes no more: what survived was on the disk.
 func TestLosePower(t *testing.T) {
 	data, _ := sample(t, 11) // 9 synced, 2 not
 	path := filepath.Join(t.TempDir(), "disk.log")
@@ -266,6 +267,13 @@ func TestLosePower(t *testing.T) {
 		}
 		if l.Torn != (info.Size() > d.size) {
 			t.Fatalf("torn is %v, but of %d bytes %d are whole records", l.Torn, info.Size(), d.size)
+		}
+		must(t, d.file.Close())
+		again, err := losePower(path, false)
+		must(t, err)
+		d = mustOpenDisk(t, path, 1<<30)
+		if n := prefixOf(t, d); n != 9+l.Kept || again != (loss{}) {
+			t.Fatalf("%d batches are left after a loss of %+v and one of %+v", n, l, again)
 		}
 		must(t, d.file.Close())
 		kept[l.Kept]++

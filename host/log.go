@@ -21,9 +21,10 @@ import (
 //	         and the lengths before keys and values are unsigned varints.
 //
 // A batch is one record, so it is there or not. A mark says that all before it
-// was synced; it is written just before the fsync that makes it true, which is
-// early enough, since nobody has been told of the sync then. So the file alone
-// tells what a power loss may take: the batches after the last mark.
+// was synced, or survived a power loss; it is written just before the fsync that
+// makes it true, which is early enough, since nobody has been told of the sync
+// then. So the file alone tells what a power loss may take: the batches after
+// the last mark.
 const (
 	logHeader  = "tortlog1"
 	recordHead = 8

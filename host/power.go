@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,18 +19,19 @@ type loss struct {
 // losePower does to the log file at path, which nobody writes, what a power
 // loss does: of the batches after the last mark a random number survives, from
 // the first on, as on a disk that writes in order; the one after may be torn,
-// with its rest missing or zero.
+// with its rest missing or zero. What survives is marked: it is on the disk, and
+// no later loss can take it.
 func losePower(path string, fsync bool) (loss, error) {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return loss{}, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return loss{}, err
 	}
 	scan, err := scanLog(data, func([]node.Change) {})
 	if err != nil {
 		return loss{}, fmt.Errorf("disk file %s: %w", path, err)
+	}
+	if scan.end == 0 { // not made yet, or killed while it was
+		return loss{}, nil
 	}
 	keep := rand.IntN(len(scan.tail) + 1)
 	l := loss{Kept: keep, Lost: len(scan.tail) - keep}
@@ -39,22 +39,23 @@ func losePower(path string, fsync bool) (loss, error) {
 	if keep > 0 {
 		cut = scan.tail[keep-1]
 	}
-	size := cut
+	rest := appendMark(nil, cut)
 	if l.Lost > 0 && rand.IntN(2) == 0 {
 		l.Torn = true
-		whole := scan.tail[keep]
-		cut += 1 + rand.Int64N(whole-cut-1)
-		size = cut
-		rest := bytes.Trim(data[cut:whole], "\x00")
-		if rand.IntN(2) == 0 && len(rest) > 0 { // else zeros would make it whole
-			size = whole
+		batch := data[cut:scan.tail[keep]] // behind the mark: no record, even if zeros make it whole
+		part := 1 + rand.IntN(len(batch)-1)
+		rest = append(rest, batch[:part]...)
+		if rand.IntN(2) == 0 {
+			rest = append(rest, make([]byte, len(batch)-part)...)
 		}
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return l, err
 	}
-	err = errors.Join(f.Truncate(cut), f.Truncate(size)) // the second adds zeros
+	if err = f.Truncate(cut); err == nil {
+		_, err = f.WriteAt(rest, cut)
+	}
 	if err == nil && fsync {
 		err = f.Sync()
 	}
