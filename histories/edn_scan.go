@@ -55,8 +55,12 @@ func (e *edn) next(depth int) (byte, error) {
 				e.i++
 			}
 		case c == '#' && e.i+1 < len(e.b) && e.b[e.i+1] == '_':
+			at := e.i
 			e.i += 2
 			if _, err := e.form(nil, depth+1); err != nil {
+				if err == errCut {
+					e.i = at // what is cut off begins here
+				}
 				return 0, err
 			}
 		case c == 0:

@@ -110,6 +110,7 @@ func TestEDNMalformed(t *testing.T) {
 		{`}`, `h.edn:2: column 1: got '}', want an op: {…}`},
 		{`#op [1]`, `h.edn:2: column 5: got '[', want an op: {…}`},
 		{`{:process 1 :type :invoke` + "\n" + good, `h.edn:2: the record is cut off, and it is not the last one`},
+		{`#_{:process 1 :type :invoke` + "\n" + good, `h.edn:2: the record is cut off, and it is not the last one`},
 		{`{:value ` + strings.Repeat("[", 10002), `h.edn:2: column 10009: got '[', want at most 10000 levels of nesting`},
 	} {
 		_, _, err := Read(strings.NewReader(good+c.in), "h.edn", ReadOptions{})
