@@ -49,7 +49,7 @@ type outcome[S comparable] struct {
 }
 
 type edge struct {
-	at    int
+	at    int // even if it is a begin: a call that took no time begins before it ends
 	call  int
 	begin bool
 }
@@ -91,9 +91,9 @@ func (s *search[S, C]) prepare() []edge {
 	classes := map[any]int{}
 	s.bit, s.class = make([]int, len(s.part)), make([]int, len(s.part))
 	for i, p := range s.part {
-		edges = append(edges, edge{p.begin, i, true})
+		edges = append(edges, edge{2 * p.begin, i, true})
 		if !p.open() {
-			edges = append(edges, edge{p.end, i, false})
+			edges = append(edges, edge{2*p.end + 1, i, false})
 			continue
 		}
 		// Calls that cannot be compared are classes of their own.

@@ -275,6 +275,43 @@ func TestSearchAgreesWithPorcupine(t *testing.T) {
 	}
 }
 
+// A call that took no time begins and ends at one index, and in this order.
+func TestSearchOfCallsThatTookNoTime(t *testing.T) {
+	verdicts := map[bool]int{}
+	random(t, 400, func(t *testing.T, r *rand.Rand) {
+		ops := randomRegister(r, 40, false)
+		b := histories.Builder{Compact: true}
+		for i, op := range ops {
+			if i+1 < len(ops) && op.Type == histories.Invoke && op.Process == ops[i+1].Process && op.F != "cas" {
+				continue // leaves the completion
+			}
+			if err := b.Add(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h := b.History()
+		m := Register(RegisterOptions{})
+		_, parts, err := m.split(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range parts {
+			out := newSearch(m, m.useful(part), 1<<20).run(t.Context())
+			want, decided := depthFirst(t.Context(), m, part, 1<<22)
+			if !decided || !out.decided {
+				continue
+			}
+			verdicts[want]++
+			if (out.stuck < 0) != want {
+				t.Errorf("search: %+v, porcupine %v%s", out, want, show(h))
+			}
+		}
+	})
+	if verdicts[true] < 20 || verdicts[false] < 20 {
+		t.Errorf("%v histories: too few of a kind", verdicts)
+	}
+}
+
 // A search is decided with as many configurations as it visits, and not with
 // one less.
 func TestBudgetIsExact(t *testing.T) {
