@@ -7,13 +7,12 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // clock is the node's two clocks: a monotonic one, which may drift, and the
-// time of day made from it, which may also jump and strobe. Both may be read by
-// anybody, at any time, without waiting.
+// time of day made from it, which may also jump and strobe. Anybody may read both
+// at any time; no reading waits for the file.
 //
 // The faults in force are a union of leases. They are kept in a file, with how
 // far the clock has drifted, since a machine's clock does not care which
@@ -23,8 +22,10 @@ type clock struct {
 	fsync bool
 	began time.Time // of this process, with Go's monotonic reading
 	epoch int64     // the machine's time of day then, ns
-	mu    sync.Mutex
-	state atomic.Pointer[clockState]
+
+	changing sync.Mutex // held by a change, until it is in the file
+	mu       sync.Mutex // guards state, and is held while the machine's clock is read for it
+	state    *clockState
 }
 
 // clockState is immutable. Times of the machine are ns since the Unix epoch,
@@ -63,8 +64,8 @@ func (l lease) validate() error {
 // openClock reads the faults left in force by earlier lives, if any.
 func openClock(path string, fsync bool) (*clock, error) {
 	began := time.Now()
-	c := &clock{path: path, fsync: fsync, began: began, epoch: began.UnixNano()}
-	s := &clockState{Since: c.epoch, Local: c.epoch}
+	epoch := began.UnixNano()
+	s := &clockState{Since: epoch, Local: epoch}
 	b, err := os.ReadFile(path)
 	if err == nil {
 		if err := json.Unmarshal(b, s); err != nil {
@@ -74,8 +75,7 @@ func openClock(path string, fsync bool) (*clock, error) {
 		return nil, err
 	}
 	s.setRate()
-	c.state.Store(s)
-	return c, nil
+	return &clock{path: path, fsync: fsync, began: began, epoch: epoch, state: s}, nil
 }
 
 func (s *clockState) setRate() {
@@ -87,12 +87,12 @@ func (s *clockState) setRate() {
 	}
 }
 
-// machine is the machine's clock: its time of day when this process began, and
-// monotonic since.
-func (c *clock) machine() int64 { return c.epoch + int64(time.Since(c.began)) }
+// machine is the machine's clock at t: its time of day when this process began,
+// and monotonic since.
+func (c *clock) machine(t time.Time) int64 { return c.epoch + int64(t.Sub(c.began)) }
 
 // now is the node's monotonic clock.
-func (c *clock) now() time.Duration { return c.state.Load().now(c.machine()) }
+func (c *clock) now() time.Duration { return c.read().Now }
 
 func (s *clockState) now(machine int64) time.Duration {
 	elapsed := machine - s.Since
@@ -104,10 +104,10 @@ func (s *clockState) now(machine int64) time.Duration {
 
 // until is how long the machine's clock runs until the node's shows at.
 func (c *clock) until(at time.Duration) time.Duration {
-	s := c.state.Load()
-	d := at - s.now(c.machine())
-	if s.rate != 1 {
-		d = time.Duration(float64(d)/s.rate) + 1
+	r := c.read()
+	d := at - r.Now
+	if r.Rate != 1 {
+		d = time.Duration(float64(d)/r.Rate) + 1
 	}
 	return d
 }
@@ -124,8 +124,10 @@ type reading struct {
 }
 
 func (c *clock) read() reading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	t := time.Now()
-	return c.state.Load().read(c.epoch+int64(t.Sub(c.began)), time.Duration(t.UnixNano()))
+	return c.state.read(c.machine(t), time.Duration(t.UnixNano()))
 }
 
 // read makes the node's clocks of the machine's: its monotonic one and its time
@@ -149,19 +151,22 @@ func (s *clockState) read(machine int64, wall time.Duration) reading {
 }
 
 // change puts the leases that edit makes of those in force into force instead.
-// The monotonic clock goes on from where it is.
+// The monotonic clock goes on from where it is, so the change takes effect before
+// it is in the file: while that is written the clock is read.
 func (c *clock) change(edit func([]lease) []lease) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.state.Load().change(c.machine(), edit)
+	s := c.state.change(c.machine(time.Now()), edit)
+	c.state = s
+	c.mu.Unlock()
 	b, err := json.Marshal(s)
 	if err == nil {
 		err = writeFile(c.path, append(b, '\n'), c.fsync)
 	}
 	if err != nil {
-		return fmt.Errorf("clock file: %w", err)
+		return fmt.Errorf("clock file: %w: the change is in force, but in this life only", err)
 	}
-	c.state.Store(s)
 	return nil
 }
 

@@ -95,6 +95,38 @@ func TestClockNeverBack(t *testing.T) {
 	}
 }
 
+// TestClockNeverBackInAChange: the monotonic clock is read on while a change is
+// under way, which takes as long as its file does, and does not go back then.
+func TestClockNeverBackInAChange(t *testing.T) {
+	c, err := openClock(filepath.Join(t.TempDir(), "clock.json"), false)
+	must(t, err)
+	for range 50 {
+		must(t, c.change(with(lease{ID: "f", Shape: "drift", Drift: 10})))
+		stop, back := make(chan struct{}), make(chan time.Duration)
+		go func() {
+			for last := c.now(); ; {
+				now := c.now()
+				if now < last {
+					back <- last - now
+					return
+				}
+				last = now
+				select {
+				case <-stop:
+					close(back)
+					return
+				default:
+				}
+			}
+		}()
+		must(t, c.change(without("f")))
+		close(stop)
+		if d := <-back; d > 0 {
+			t.Fatalf("the monotonic clock went back by %s", d)
+		}
+	}
+}
+
 // TestClockSurvives: a fault outlives the process, and the monotonic clock goes
 // on.
 func TestClockSurvives(t *testing.T) {
