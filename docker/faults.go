@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -61,6 +62,10 @@ func (w *World) nemesis(op histories.Op) {
 		case err != nil:
 			e.Verified = false
 			op.Type, op.Value, op.Error = histories.Info, histories.Encode(e), err.Error()
+		case inject && len(e.Checks) == 0 && len(e.Holders) > 0:
+			// In force or not, it was not seen: a run may not count on it.
+			e.Verified = false
+			op.Type, op.Value, op.Error = histories.Info, histories.Encode(e), "hidden by "+strings.Join(e.Holders, ", ")
 		case !e.Verified:
 			op.Type, op.Error = histories.Info, "not seen at the victims"
 		}

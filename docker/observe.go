@@ -21,7 +21,8 @@ const (
 )
 
 // A look is something to be seen at a node, or on the way to it from peer,
-// while the given leases are in force; or else the leases that hide it.
+// while the given leases are in force; or else the leases that hide it. A look
+// at nobody is a control: it tells that the fault hits no others.
 type look struct {
 	node, peer string
 	at         func(leases) (checks []nemesis.Check, holders []string)
@@ -37,6 +38,13 @@ func (w *World) observe(ctx context.Context, f nemesis.Fault, inForce bool, e *n
 		checks[i], holders[i] = w.steadily(ctx, f, inForce, looks[i])
 		return nil
 	})
+	hit := false
+	for i, l := range looks {
+		hit = hit || l.node != "" && len(checks[i]) > 0
+	}
+	if inForce && !hit {
+		checks = nil // that nobody else is hit tells nothing of f
+	}
 	e.Checks, e.Holders = slices.Concat(checks...), slices.Concat(holders...)
 	slices.Sort(e.Holders)
 	e.Holders = slices.Compact(e.Holders)

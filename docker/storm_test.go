@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func TestStorm(t *testing.T) {
 			delete(open, op.Process)
 			switch {
 			case op.Type == histories.OK:
+			case op.F == nemesis.Inject && strings.HasPrefix(op.Error, "hidden by "):
 			case op.F == nemesis.Inject:
 				unseen++
 				t.Logf("%s %s: %s: %s", op.Process, op.F, op.Error, op.Value)

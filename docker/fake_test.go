@@ -1,0 +1,134 @@
+package docker
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/torture-harness/torture/docker/agent"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// fakeWorld is a world of the nodes n1, n2 and n3, which are up, whose engine
+// is a function and whose agents are another. Without a function the engine
+// knows no container, and agents say yes.
+func fakeWorld(t *testing.T, engine http.HandlerFunc, agents func(node string, r agent.Request) agent.Response) *World {
+	t.Helper()
+	if engine == nil {
+		engine = http.NotFound
+	}
+	if agents == nil {
+		agents = func(string, agent.Request) agent.Response { return agent.Response{} }
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		if !strings.HasSuffix(r.URL.Path, "/_ping") {
+			engine(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	w, err := newWorld(Config{RunID: "fake", Dir: t.TempDir(), Nodes: three})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		w.cancel()
+		w.working.Wait()
+		w.cli.Close()
+	})
+	for _, m := range w.members {
+		m.nodeID, m.agentID = m.name, m.name+"-agent"
+		m.state, m.life, m.exited = running, 1, make(chan struct{})
+		m.link = fakeLink(t, m, func(r agent.Request) agent.Response { return agents(m.name, r) })
+	}
+	return w
+}
+
+// fakeLink leads to an agent that is a function.
+func fakeLink(t *testing.T, m *member, serve func(agent.Request) agent.Response) *link {
+	near, far := net.Pipe()
+	conn := types.HijackedResponse{Conn: near, Reader: bufio.NewReader(near)}
+	l := &link{cli: m.w.cli, id: m.agentID, records: m.records.add, conn: &conn, open: map[uint64]chan<- agent.Response{}}
+	go l.listen(conn)
+	t.Cleanup(l.close)
+	go func() {
+		var writing sync.Mutex
+		out := stdcopy.NewStdWriter(far, stdcopy.Stdout)
+		for s := bufio.NewScanner(far); s.Scan(); {
+			var r agent.Request
+			if err := json.Unmarshal(s.Bytes(), &r); err != nil {
+				t.Errorf("the agent of %s is told %q: %v", m.name, s.Bytes(), err)
+			}
+			go func() {
+				resp := serve(r)
+				resp.ID = r.ID
+				writing.Lock()
+				defer writing.Unlock()
+				_, _ = out.Write(append(histories.Encode(resp), '\n')) // the test may be over
+			}()
+		}
+	}()
+	return l
+}
+
+// through is what an agent says of a probe when everything arrives, or nothing.
+func through(r agent.Request, arrives bool) agent.Response {
+	l := agent.Link{Peer: r.Probe.To[0], Sent: r.Probe.Count, Dialed: "timeout"}
+	if arrives {
+		l.Got, l.Dialed = l.Sent, "connected"
+	}
+	return agent.Response{Links: []agent.Link{l}}
+}
+
+func seen(t *testing.T, w *World, f nemesis.Fault, inForce bool) nemesis.Evidence {
+	t.Helper()
+	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
+	w.observe(t.Context(), f, inForce, &e)
+	return e.Conclude()
+}
+
+// A partition is seen on a link that it cuts, not on one that nobody cuts.
+func TestEmptyPartition(t *testing.T) {
+	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response { return through(r, true) })
+	for _, drop := range []map[string][]string{{"n1": {}}, {"n1": {"n1"}}} {
+		f := fault("p", nemesis.Partition, nemesis.Params{Drop: drop})
+		if err := w.take(f); err != nil {
+			t.Fatal(err)
+		}
+		w.enacted()
+		if e := seen(t, w, f, true); e.Verified {
+			t.Errorf("a partition that cuts nothing (%v) is verified: %+v", drop, e)
+		}
+		if _, err := w.drop(f.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.enacted()
+	}
+}
+
+// A fault of which nothing could be seen is not verified, whatever hides it.
+func TestHiddenInjection(t *testing.T) {
+	w := fakeWorld(t, nil, nil)
+	kill, jump := on(nemesis.Kill, "k", "n1"), fault("j", nemesis.Clock, nemesis.Params{Shape: "jump", Offset: ms}, "n1")
+	w.byName["n1"].state = down
+	w.leases = leases{kill}
+	w.Invoke(nemesis.InjectOp(jump))
+	op, ok, err := w.Wait(t.Context(), w.Now().Add(injectTimeout))
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	e, err := histories.Decode[nemesis.Evidence](op)
+	if err != nil || op.Type != histories.Info || e.Verified || len(e.Holders) != 1 || !strings.Contains(op.Error, "k") {
+		t.Errorf("a jump of a dead node's clock: %s %q %s, want it not verified and hidden by k", op.Type, op.Error, op.Value)
+	}
+}
