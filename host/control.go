@@ -163,7 +163,11 @@ func (h *host) editClock(w http.ResponseWriter, r *http.Request, in []lease, edi
 const orderWait = 5 * time.Second
 
 func (h *host) postPower(w http.ResponseWriter, _ *http.Request) {
-	if h.obey(w, orderPower) {
+	switch {
+	case !h.obey(w, orderPower):
+	case h.lost == nil:
+		refuse(w, http.StatusConflict, "%s ended before it could lose power, and has its unsynced writes: create the file power", h.cfg.ID)
+	default:
 		respond(w, http.StatusOK, h.lost)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -242,6 +243,24 @@ func TestPowerOfProcess(t *testing.T) {
 	}
 	if c.cmd.Wait(); c.cmd.ProcessState.ExitCode() != 137 {
 		t.Errorf("exit code %d, want 137", c.cmd.ProcessState.ExitCode())
+	}
+}
+
+// TestPowerTooLate: a node that ended otherwise does not say that it lost power:
+// its unsynced writes are all there.
+func TestPowerTooLate(t *testing.T) {
+	cfg := Config{ID: "n1", Peers: []node.ID{"n1"}, PeerAddr: "x", HTTPAddr: "x", Dir: t.TempDir(), New: newToy, Messages: toyMessages, NoFsync: true}
+	must(t, cfg.complete())
+	h, err := open(cfg)
+	must(t, err)
+	h.halt(orderStop)
+	must(t, h.loop())
+	must(t, h.close())
+	close(h.dead) // and the server still takes requests
+	w := httptest.NewRecorder()
+	h.postPower(w, nil)
+	if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "ended before") {
+		t.Errorf("got %d %s, want 409", w.Code, w.Body)
 	}
 }
 

@@ -80,7 +80,8 @@
 // Each answers as GET does.
 //
 // POST /power loses power: {"kept":N,"lost":N,"torn":B} tells how many of the
-// unsynced batches of writes survive. POST /stop stops: {"stopped":true}.
+// unsynced batches of writes survive; 409 says that the node ended otherwise
+// before that, and none are lost. POST /stop stops: {"stopped":true}.
 //
 // GET /peers/n2/ping?timeout=1s sends a ping over the link to n2 and waits for
 // the pong, which comes back over n2's own link: {"to","pong":true,"rtt":N}, or

@@ -31,7 +31,7 @@ type host struct {
 
 	order    atomic.Uint32 // an order to stop, the greatest so far
 	dead     chan struct{} // closed when the node does nothing any more
-	lost     loss          // by power; to be read when dead is closed
+	lost     *loss         // by power, if it was; to be read when dead is closed
 	failure  error         // guarded by failing
 	failing  sync.Mutex
 	requests atomic.Uint64

@@ -48,10 +48,11 @@ func (h *host) end(order uint32) error {
 	}
 	switch order {
 	case orderPower:
-		var err error
-		if h.lost, err = losePower(h.disk.path, !h.cfg.NoFsync); err != nil {
+		l, err := losePower(h.disk.path, !h.cfg.NoFsync)
+		if err != nil {
 			return fmt.Errorf("power loss: %w", err)
 		}
+		h.lost = &l
 		return ErrPowerLost
 	case orderFail:
 		h.failing.Lock()
