@@ -180,7 +180,7 @@ func (t text) anomaly(a checker.Anomaly, header bool) {
 			continue
 		}
 		op := t.in.History.At(index)
-		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\t%s\t%s\n", index, seconds(op.Time), plain(op.Process.String()), plain(op.Node), op.Type, opText(op, textValue))
+		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\t%s\t%s\n", index, seconds(op.Time), plain(clip(op.Process.String(), 60)), plain(clip(op.Node, 60)), op.Type, opText(op, textValue))
 		colours = append(colours, map[histories.Type]string{histories.OK: "32", histories.Fail: "31", histories.Info: "33"}[op.Type])
 	}
 	tw.Flush()

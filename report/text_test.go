@@ -139,3 +139,19 @@ func TestTextOfACompactHistory(t *testing.T) {
 		t.Errorf("got %d calls drawn, want 3", len(tl.Calls.Begin))
 	}
 }
+
+// However long the names in a history are, its report is not.
+func TestTextOfLongNames(t *testing.T) {
+	long := strings.Repeat("n", 100_000)
+	h, err := histories.Of(histories.Op{Process: histories.Named(long), Type: histories.Info, F: long, Node: long, Error: long, Value: histories.Encode(long)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := Text(&b, Input{History: h, Result: checker.Result{Anomalies: []checker.Anomaly{{Kind: "odd", Ops: []int{0}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if b.Len() > 3000 {
+		t.Errorf("got %d bytes", b.Len())
+	}
+}
