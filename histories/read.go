@@ -54,8 +54,9 @@ func ReadFile(path string, o ReadOptions) (History, ReadInfo, error) {
 // EDN become JSON is told in edn_scan.go.
 //
 // A record that is cut off at the end of the file is left out, and counted.
-// Whatever else is wrong is an *InputError, which wraps *Malformed if it is an
-// op that cannot follow the ones before it.
+// Whatever else is wrong with the text is an *InputError, which wraps
+// *Malformed if it is an op that cannot follow the ones before it. Damaged
+// compression is an error of reading.
 func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 	var info ReadInfo
 	size := sizeOf(r)
