@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -115,6 +116,18 @@ func TestLamport(t *testing.T) {
 		if got == 0 {
 			t.Errorf("%s sent %d at %d and had it acknowledged at %d, and nobody got it between", a.node, a.n, sent[0], acked[0])
 		}
+	}
+}
+
+// TestDeaf: a node that cannot be reached by its peers any more ends, and says
+// why.
+func TestDeaf(t *testing.T) {
+	n1 := newCluster(t, 2, nil).nodes["n1"]
+	n1.op(`{"f":"read"}`)
+	must(t, n1.cfg.PeerListener.Close())
+	<-n1.done
+	if n1.err == nil || !strings.Contains(n1.err.Error(), "listen for peers") {
+		t.Errorf("got error %v", n1.err)
 	}
 }
 

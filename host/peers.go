@@ -76,10 +76,12 @@ func (p *peers) kick(to node.ID) {
 	}
 }
 
-// run keeps the links and serves ln until ctx ends.
+// run keeps the links and serves ln until ctx ends, or ln does.
 func (p *peers) run(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for _, l := range p.links {
 		wg.Go(func() { l.run(ctx) })
 	}
