@@ -3,11 +3,14 @@ package docker
 import (
 	"bufio"
 	"encoding/json"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/docker/api/types"
@@ -81,8 +84,12 @@ func fakeLink(t *testing.T, m *member, serve func(agent.Request) agent.Response)
 	return l
 }
 
-// through is what an agent says of a probe when everything arrives, or nothing.
+// through is what an agent says of a probe when everything arrives, or nothing;
+// its node is well.
 func through(r agent.Request, arrives bool) agent.Response {
+	if r.Probe == nil {
+		return agent.Response{Answer: &agent.Answer{Status: http.StatusOK, Body: histories.Encode(health{ID: "n1", Ready: true})}}
+	}
 	l := agent.Link{Peer: r.Probe.To[0], Sent: r.Probe.Count, Dialed: "timeout"}
 	if arrives {
 		l.Got, l.Dialed = l.Sent, "connected"
@@ -130,5 +137,74 @@ func TestHiddenInjection(t *testing.T) {
 	e, err := histories.Decode[nemesis.Evidence](op)
 	if err != nil || op.Type != histories.Info || e.Verified || len(e.Holders) != 1 || !strings.Contains(op.Error, "k") {
 		t.Errorf("a jump of a dead node's clock: %s %q %s, want it not verified and hidden by k", op.Type, op.Error, op.Value)
+	}
+}
+
+// What gets through once is not cut, however silent it is afterwards.
+func TestSilenceIsNotTriedAgain(t *testing.T) {
+	var looks atomic.Int32
+	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response { return through(r, looks.Add(1) == 1) })
+	f := fault("p", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n1": {"n2"}}})
+	if c := w.seeLink(t.Context(), leases{f}, w.byName["n2"], w.byName["n1"], true); c.OK {
+		t.Errorf("a link that carried every probe is cut: %+v", c)
+	}
+	client, visits := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if looks.Add(1) > 1 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(health{ID: "n1", Ready: true})
+	})), w.byName["n1"]
+	defer client.Close()
+	looks.Store(0)
+	visits.address = client.Listener.Addr().String()
+	if checks := visits.seeDeaf(t.Context(), true); checks[0].OK {
+		t.Errorf("a node that answered a client is unreachable: %+v", checks)
+	}
+}
+
+// Messages that are lost by chance are no sign of a cut, nor does it take them
+// for one if a few tries fail.
+func TestLinkUnderLoss(t *testing.T) {
+	const loss = 0.6
+	var looks atomic.Int32
+	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response {
+		if math.Pow(loss, float64(r.Probe.Count)) > 0.001 {
+			t.Errorf("%d probes may all be lost", r.Probe.Count)
+		}
+		// Calls get through now and then, probes at other times.
+		l := agent.Link{Peer: r.Probe.To[0], Sent: r.Probe.Count, Dialed: "timeout"}
+		switch looks.Add(1) {
+		case 2:
+			l.Got = 1
+		case 7:
+			l.Dialed = "refused"
+		}
+		return agent.Response{Links: []agent.Link{l}}
+	})
+	ls := leases{fault("l", nemesis.Loss, nemesis.Params{Probability: loss}, "n1")}
+	if c := w.seeLink(t.Context(), ls, w.byName["n2"], w.byName["n1"], false); !c.OK {
+		t.Errorf("a lossy link is cut: %+v", c)
+	}
+}
+
+// A link whose sender may send little, or that loses nearly everything, cannot
+// be told from one that is cut.
+func TestNarrowLink(t *testing.T) {
+	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response { return through(r, false) })
+	cut := fault("p", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n1": {"n2"}}})
+	for _, other := range []nemesis.Fault{
+		fault("b", nemesis.Bandwidth, nemesis.Params{Rate: 1000}, "n2", "n3"),
+		fault("l", nemesis.Loss, nemesis.Params{Probability: 1}, "n1", "n2", "n3"),
+	} {
+		for _, inForce := range []bool{true, false} {
+			w.leases = leases{other}
+			if inForce {
+				w.leases = leases{other, cut}
+			}
+			if e := seen(t, w, cut, inForce); !slices.Equal(e.Holders, []string{other.ID}) || slices.ContainsFunc(e.Checks, func(c nemesis.Check) bool { return c.Node == "n1" }) {
+				t.Errorf("in force %v, under %s: %+v, want it hidden", inForce, other.Kind, e)
+			}
+		}
 	}
 }

@@ -18,6 +18,9 @@ func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) 
 		for _, from := range w.members {
 			if from != to && slices.Contains(f.Params.Drop[to.name], from.name) {
 				looks = append(looks, look{to.name, from.name, func(ls leases) ([]nemesis.Check, []string) {
+					if in := ls.inTheWay(f, from.name, to.name); len(in) > 0 {
+						return nil, in
+					}
 					return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)}, nil
 				}})
 			}
@@ -26,7 +29,7 @@ func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) 
 	return append(looks, look{at: func(ls leases) ([]nemesis.Check, []string) {
 		for _, to := range w.members {
 			for _, from := range w.members {
-				if from != to && !ls.cut(from.name, to.name) {
+				if from != to && !ls.cut(from.name, to.name) && len(ls.inTheWay(f, from.name, to.name)) == 0 {
 					return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)}, nil
 				}
 			}
@@ -36,27 +39,41 @@ func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) 
 }
 
 // seeLink looks whether messages arrive. The way is tried with probes, and with
-// a call to the very port that the node listens at.
+// a call to the very port that the node listens at. Nothing gets through a cut
+// and something, sooner or later, over a lossy link: it is tried again until
+// both did. That neither does is not tried for again: a busy machine would
+// grant it in the end.
 func (w *World) seeLink(ctx context.Context, ls leases, from, to *member, cut bool) nemesis.Check {
+	y := ls.way(from.name, to.name)
+	p := agent.Probe{To: []string{to.name}, Count: max(5, y.repeats()), Every: 2 * time.Millisecond, Size: 64, Dial: true, Wait: y.patience()}
 	var got string
-	var seen bool
-	for range attempts {
-		p := agent.Probe{To: []string{to.name}, Count: 5, Every: 2 * time.Millisecond, Size: 64, Dial: true, Wait: ls.way(from.name, to.name).patience()}
+	var probed, reached bool
+	for range max(attempts, y.repeats()) {
 		link, err := from.probe(ctx, p)
 		if err != nil {
 			return nemesis.Check{Node: to.name, Peer: from.name, Want: "a probe", Got: err.Error()}
 		}
-		reached := link.Dialed == "connected" || link.Dialed == "refused"
+		probed = probed || link.Got > 0
+		reached = reached || link.Dialed == "connected" || link.Dialed == "refused"
 		got = fmt.Sprintf("%d of %d probes, port %s", link.Got, link.Sent, link.Dialed)
-		if seen = link.Got == 0 && !reached; !cut {
-			// Both must work; under loss some do, and it takes a few attempts.
-			seen = link.Got == 0 || !reached
-		}
-		if seen == cut {
+		if cut || probed && reached {
 			break
 		}
 	}
+	seen := !probed && !reached
+	if !cut {
+		seen = !probed || !reached
+	}
 	return verdict(to.name, from.name, "cut", got, seen, cut)
+}
+
+// repeats is how often to send a message so that chance alone loses all of them
+// once in a thousand times; 0 if nothing is lost.
+func (y way) repeats() int {
+	if y.loss <= 0 {
+		return 0
+	}
+	return int(math.Ceil(math.Log(0.001) / math.Log(min(y.loss, lossMax))))
 }
 
 // patience is how long to wait for what is on its way.
@@ -133,12 +150,24 @@ func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inF
 	return checks, nil
 }
 
-// inTheWay are the leases that keep f from being measured on a link.
+// lossMax is the share of messages that may be lost for the others to tell of
+// the link.
+const lossMax = 0.8
+
+// inTheWay are the leases that keep f from being seen on a link.
 func (ls leases) inTheWay(f nemesis.Fault, from, to string) (ids []string) {
 	for _, l := range ls {
-		cuts := l.Kind == nemesis.Partition && slices.Contains(l.Params.Drop[to], from)
-		narrows := l.Kind == nemesis.Bandwidth && f.Kind != nemesis.Bandwidth && slices.Contains(l.Targets, from)
-		if cuts || narrows {
+		var in bool
+		switch l.Kind {
+		case f.Kind:
+		case nemesis.Partition:
+			in = slices.Contains(l.Params.Drop[to], from)
+		case nemesis.Bandwidth:
+			in = slices.Contains(l.Targets, from)
+		case nemesis.Loss:
+			in = slices.Contains(l.Targets, to) && ls.way(from, to).loss > lossMax
+		}
+		if in {
 			ids = append(ids, l.ID)
 		}
 	}
