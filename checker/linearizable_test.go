@@ -223,6 +223,43 @@ func TestObjectsAgreeWithDefinition(t *testing.T) {
 	}
 }
 
+// Calls of unknown outcome that are the same but for who made them are counted,
+// not told apart: otherwise there would be 2^40 sets of them.
+func TestCallsOfUnknownOutcomeAreCounted(t *testing.T) {
+	for _, test := range []struct {
+		model, f, value string
+		then            string // what a process reads in the end, one after another
+		take            string
+		want            Verdict
+	}{
+		{"counter", "add", "1", "20 21 40", "read", Valid},
+		{"counter", "add", "1", "20 19", "read", Invalid},
+		{"counter", "add", "1", "41", "read", Invalid},
+		{"queue", "enqueue", "7", "7 7 7 null 7", "dequeue", Valid},
+		{"queue", "enqueue", "7", "7 8", "dequeue", Invalid},
+	} {
+		b := histories.Builder{Compact: true}
+		add := func(op histories.Op) {
+			if err := b.Add(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for p := range histories.Process(40) {
+			add(histories.Op{Process: p, Type: histories.Info, F: test.f, Value: raw("%s", test.value)})
+		}
+		for v := range strings.FieldsSeq(test.then) {
+			add(histories.Op{Process: 99, Type: histories.OK, F: test.take, Value: raw("%s", v)})
+		}
+		c, err := ByName("linearizable", options{"model": raw("%q", test.model)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := c.Check(t.Context(), b.History()); r.Verdict != test.want {
+			t.Errorf("%s, %s: %v %s, want %v", test.model, test.then, r.Verdict, r.Why, test.want)
+		}
+	}
+}
+
 // Porcupine and the search agree on histories that are too long to try every
 // order.
 func TestSearchAgreesWithPorcupine(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 
 // ObjectCall is a call of one of the models of small objects: queue, stack,
 // mutex, counter. Values are JSON text; a call of unknown outcome may have
-// returned any.
+// returned any. Such calls are equal if nobody can tell one from another.
 type ObjectCall struct {
 	f       string
-	arg     string // of the invocation
-	result  string // of the completion
-	number  int64  // arg or result of a counter
-	unknown bool   // it has no result
-	process histories.Process
+	arg     string            // of the invocation
+	result  string            // of the completion
+	number  int64             // arg or result of a counter
+	unknown bool              // it has no result
+	process histories.Process // of a mutex, whose holder matters
 }
 
 // String is the call as people write it.
@@ -38,11 +38,10 @@ func decodeObject(model string, fs ...string) func(histories.Call) (ObjectCall, 
 		if err := oneOf("f", c.Invoke.F, fs); err != nil {
 			return ObjectCall{}, fmt.Errorf("op %d: a %s does not know it: %w", c.Invoke.Index, model, err)
 		}
-		o := ObjectCall{
-			f: c.Invoke.F, arg: text(c.Invoke.Value), result: text(c.Complete.Value),
-			unknown: c.Complete.Type == histories.Info, process: c.Invoke.Process,
+		if c.Complete.Type == histories.Info {
+			return ObjectCall{f: c.Invoke.F, arg: text(c.Invoke.Value), unknown: true}, nil
 		}
-		return o, nil
+		return ObjectCall{f: c.Invoke.F, arg: text(c.Invoke.Value), result: text(c.Complete.Value)}, nil
 	}
 }
 
@@ -88,9 +87,14 @@ func Stack() Model[string, ObjectCall] {
 // Mutex is a lock, free at first: acquire and release. Its state is 1 + the
 // process that holds it, which alone may release it; 0 is free.
 func Mutex() Model[int, ObjectCall] {
+	decode := decodeObject("mutex", "acquire", "release")
 	return Model[int, ObjectCall]{
-		Name:   "mutex",
-		Decode: decodeObject("mutex", "acquire", "release"),
+		Name: "mutex",
+		Decode: func(c histories.Call) (ObjectCall, error) {
+			o, err := decode(c)
+			o.process = c.Invoke.Process
+			return o, err
+		},
 		Step: func(holder int, c ObjectCall) (int, bool) {
 			if c.f == "acquire" {
 				return int(c.process) + 1, holder == 0
