@@ -42,6 +42,7 @@ type link struct {
 	mu     sync.Mutex
 	queue  []byte // frames, encoded
 	frames int
+	taken  bool // there are more, which are being written
 
 	wakeup    chan struct{} // queue is not empty
 	connected atomic.Bool
@@ -82,7 +83,7 @@ func (l *link) take(spare []byte) (batch []byte, frames int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	batch, frames = l.queue, l.frames
-	l.queue, l.frames = spare[:0], 0
+	l.queue, l.frames, l.taken = spare[:0], 0, l.frames > 0
 	return batch, frames
 }
 
@@ -114,6 +115,7 @@ func (l *link) pump(ctx context.Context, conn net.Conn) error {
 		_, err := io.Copy(io.Discard, conn)
 		closed <- err
 	}()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer conn.Close()
 	var batch []byte
 	var n int
@@ -134,8 +136,6 @@ func (l *link) pump(ctx context.Context, conn net.Conn) error {
 		case <-l.wakeup:
 		case err := <-closed:
 			return err
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }
@@ -144,7 +144,7 @@ func (l *link) pump(ctx context.Context, conn net.Conn) error {
 func (l *link) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.frames == 0
+	return l.frames == 0 && !l.taken
 }
 
 // dial makes a connection. Attempts overlap: each dialEvery another begins, and

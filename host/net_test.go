@@ -2,8 +2,12 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,6 +177,27 @@ func TestIdleReconnect(t *testing.T) {
 		n2.do("GET", "/probes", "", &got)
 		return len(got.Probes) == 1
 	})
+}
+
+// TestLinkEnds: frames have not left while they are being written, and a peer
+// that stops reading in the middle does not keep the node from ending.
+func TestLinkEnds(t *testing.T) {
+	l := newLink("n2", "nowhere", zap.NewNop())
+	l.enqueue(frame{messageFrame, 1, "n1", make([]byte, 100)})
+	here, there := net.Pipe()
+	defer there.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.pump(ctx, here) }()
+	_, err := io.ReadFull(there, make([]byte, 50))
+	must(t, err)
+	if l.idle() {
+		t.Error("half a frame is written, and the link is idle")
+	}
+	cancel()
+	if err := <-ended; errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the link outlived its node: %v", err)
+	}
 }
 
 // TestQueueBounds: a peer that cannot be reached costs bounded memory.
