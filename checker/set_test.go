@@ -39,8 +39,8 @@ func randomSet(r *rand.Rand) []histories.Op {
 		}
 		return raw("[%s]", strings.Join(seen, ",")), true
 	})
-	for i := range ops {
-		ops[i].Time = histories.Time(10 * i)
+	for i := range ops { // much happens at the same time
+		ops[i].Time = histories.Time(i / 3)
 	}
 	return ops
 }
@@ -74,7 +74,7 @@ func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
 	}
 	stable = present != noRead && absent < present
 	lost = known != never && absent != noRead && present < absent && known < absent
-	return stable, lost, stable && absent != noRead && 10*absent+1 > 10*known // times are 10 an op
+	return stable, lost, stable && absent > known
 }
 
 func TestSetFullAgreesWithDefinition(t *testing.T) {

@@ -204,8 +204,8 @@ func (t *timelines) judge(linearizable bool) (stable int) {
 
 // latency is the time from op known to the begin of a read, if that is later.
 func (t *timelines) latency(read, known int) int64 {
-	if read == noRead || known == never {
+	if read < known {
 		return 0
 	}
-	return max(0, int64(t.h.Time(read)-t.h.Time(known))+1)
+	return int64(t.h.Time(read)-t.h.Time(known)) + 1
 }
