@@ -31,6 +31,7 @@ func TestCheckFile(t *testing.T) {
 		{"valid", "h.jsonl", good, "--checker linearizable", exitValid, []string{"VALID"}},
 		{"torn", "h.jsonl", good[:len(good)-10], "--checker linearizable", exitValid, []string{"VALID", "h.jsonl: the last line is torn and was dropped"}},
 		{"EDN", "h.edn", edn, "--checker linearizable", exitInvalid, []string{"INVALID", "nonlinearizable", "read 2"}},
+		{"EDN with other numbers", "h.edn", strings.ReplaceAll(edn, ":index ", ":index 7"), "--checker linearizable", exitInvalid, []string{"h.edn: the index of 4 ops is not the place in the file", "op 3"}},
 		{"EDN with tuples", "h.edn", strings.ReplaceAll(strings.ReplaceAll(edn, ":value 1", ":value [7 1]"), ":value 2", ":value [7 2]"),
 			"--checker linearizable --independent", exitInvalid, []string{"INVALID", "read 7 2"}},
 		{"option", "h.jsonl", good, "--checker linearizable --option model=cas-register", exitValid, nil},

@@ -65,6 +65,9 @@ compressed by zstd (.zst) or not.` + "\n" + exitStatus,
 			if got.Torn > 0 {
 				fmt.Fprintf(a.stderr, "%s: the last line is torn and was dropped\n", args[0])
 			}
+			if got.Renumbered > 0 {
+				fmt.Fprintf(a.stderr, "%s: the index of %s is not the place in the file; op numbers below are places, counted from 0\n", args[0], count(got.Renumbered, "op"))
+			}
 			return a.sayResult(h, c.Check(ctx, h))
 		},
 	}
