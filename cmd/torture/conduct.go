@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -178,11 +179,11 @@ func save(dir string, h histories.History, o *outcome) error {
 	if err := d.Save("result.json", o); err != nil {
 		return err
 	}
-	f, err := os.Create(d.Path("report.html"))
-	if err != nil {
+	var page bytes.Buffer
+	if err := report.HTML(&page, reportInput(dir, h, o)); err != nil {
 		return err
 	}
-	return errors.Join(report.HTML(f, reportInput(dir, h, o)), f.Close())
+	return d.SaveFile("report.html", page.Bytes())
 }
 
 func reportInput(dir string, h histories.History, o *outcome) report.Input {
