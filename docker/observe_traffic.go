@@ -78,10 +78,7 @@ func (y way) repeats() int {
 
 // patience is how long to wait for what is on its way.
 func (y way) patience() time.Duration {
-	d := silence
-	for _, h := range y.holds {
-		d += h.Delay + h.Jitter
-	}
+	d := silence + y.longest()
 	if y.rate > 0 { // a few packets, and what is before them
 		d += min(time.Duration(2000/float64(y.rate)*1e9), 3*time.Second)
 	}
@@ -150,22 +147,38 @@ func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inF
 	return checks, nil
 }
 
-// lossMax is the share of messages that may be lost for the others to tell of
-// the link.
-const lossMax = 0.8
+const (
+	// lossMax is the share of messages that may be lost for the others to tell
+	// of the link.
+	lossMax = 0.8
+	// holdMax is how long messages may be held for the time that a burst takes,
+	// which is a third of a second on a narrow line, to tell of its rate.
+	holdMax = 100 * time.Millisecond
+	// heldMax is the share of messages that may be held for the others, and
+	// so the median, to be as they are without that.
+	heldMax = 0.4
+)
 
 // inTheWay are the leases that keep f from being seen on a link.
 func (ls leases) inTheWay(f nemesis.Fault, from, to string) (ids []string) {
+	y := ls.way(from, to)
 	for _, l := range ls {
 		var in bool
-		switch l.Kind {
-		case f.Kind:
-		case nemesis.Partition:
+		switch at := slices.Contains(l.Targets, to); {
+		case l.Kind == f.Kind:
+		case l.Kind == nemesis.Partition:
 			in = slices.Contains(l.Params.Drop[to], from)
-		case nemesis.Bandwidth:
+		case l.Kind == nemesis.Bandwidth:
 			in = slices.Contains(l.Targets, from)
-		case nemesis.Loss:
-			in = slices.Contains(l.Targets, to) && ls.way(from, to).loss > lossMax
+		case l.Kind == nemesis.Loss:
+			in = at && y.loss > lossMax
+		case f.Kind == nemesis.Bandwidth && (l.Kind == nemesis.Delay || l.Kind == nemesis.Reorder):
+			in = at && y.longest() > holdMax
+		case f.Kind == nemesis.Reorder && l.Kind == nemesis.Delay:
+			// Its jitter alone has messages overtake others, as late as f makes them.
+			in = at && 2*l.Params.Jitter >= f.Params.Delay*9/10
+		case f.Kind == nemesis.Delay && l.Kind == nemesis.Reorder:
+			in = at && l.Params.Probability > heldMax
 		}
 		if in {
 			ids = append(ids, l.ID)
@@ -204,7 +217,8 @@ func (g gauge) probe(to string) agent.Probe {
 	f := g.fault.Params
 	switch g.fault.Kind {
 	case nemesis.Loss, nemesis.Duplicate, nemesis.Reorder:
-		p.Count = min(max(int(math.Ceil(eventsWanted/f.Probability)), probesMin), probesMax)
+		without, with := g.shares()
+		p.Count = int(min(max(math.Ceil(eventsWanted/(with-without)), probesMin), probesMax))
 		if f.Delay > 0 { // so that some are overtaken
 			p.Every = min(p.Every, time.Duration(f.Delay)/4)
 		}
@@ -218,6 +232,27 @@ func (g gauge) probe(to string) agent.Probe {
 	return p
 }
 
+// shares are how many of the messages, without the fault and with it, are lost;
+// or, of those that arrive, arrive twice; or are held by it.
+func (g gauge) shares() (without, with float64) {
+	switch p := g.fault.Params.Probability; g.fault.Kind {
+	case nemesis.Loss:
+		return g.other.lost(), g.with.lost()
+	case nemesis.Duplicate:
+		return g.other.twice(), g.with.twice()
+	default: // a message that arrives twice is late if both are held
+		return 0, p * (1 - g.with.twice()*(1-p))
+	}
+}
+
+// lost is the share of messages of which no copy arrives.
+func (y way) lost() float64 { return y.loss * (1 - y.duplicate*(1-y.loss)) }
+
+// twice is the share, of those that arrive, of messages that do so twice.
+func (y way) twice() float64 {
+	return y.duplicate * (1 - y.loss) * (1 - y.loss) / max(1-y.lost(), 1e-9)
+}
+
 // judge tells what a measurement says of the fault.
 func (g gauge) judge(l agent.Link, inForce bool) (got string, seen bool) {
 	p := g.fault.Params
@@ -225,15 +260,17 @@ func (g gauge) judge(l agent.Link, inForce bool) (got string, seen bool) {
 		return "nothing could be sent", !inForce
 	}
 	lost := 1 - float64(l.Got)/float64(l.Sent)
+	without, with := g.shares()
+	enough := without + 0.4*(with-without) // between the two
 	arrived := func(n int) float64 { return float64(n) / float64(max(l.Got, 1)) }
 	if l.Got == 0 && g.with.loss < 0.9 {
 		return "nothing arrives", !inForce
 	}
 	switch g.fault.Kind {
 	case nemesis.Loss:
-		return fmt.Sprintf("%.1f %% of %d lost", 100*lost, l.Sent), lost >= between(g.other.loss, g.with.loss)
+		return fmt.Sprintf("%.1f %% of %d lost", 100*lost, l.Sent), lost >= enough
 	case nemesis.Duplicate:
-		return fmt.Sprintf("%.1f %% of %d twice", 100*arrived(l.Duplicates), l.Got), arrived(l.Duplicates) >= between(g.other.duplicate, g.with.duplicate)
+		return fmt.Sprintf("%.1f %% of %d twice", 100*arrived(l.Duplicates), l.Got), arrived(l.Duplicates) >= enough
 	case nemesis.Delay:
 		m := median(l.Delays) - median(l.Back)
 		return fmt.Sprintf("median %v", m.Round(10*time.Microsecond)), m >= g.other.floor()+time.Duration(p.Delay)*7/10
@@ -245,7 +282,7 @@ func (g gauge) judge(l agent.Link, inForce bool) (got string, seen bool) {
 				held++
 			}
 		}
-		return fmt.Sprintf("%.1f %% of %d held, %d overtaken", 100*arrived(held), l.Got, l.Overtaken), arrived(min(held, l.Overtaken)) >= between(0, p.Probability)
+		return fmt.Sprintf("%.1f %% of %d held, %d overtaken", 100*arrived(held), l.Got, l.Overtaken), arrived(min(held, l.Overtaken)) >= enough
 	default: // bandwidth
 		rate := float64(l.Bytes) / max(l.Span, 1).Seconds()
 		slow := rate <= 1.3*float64(p.Rate)
@@ -260,8 +297,13 @@ func (g gauge) judge(l agent.Link, inForce bool) (got string, seen bool) {
 // bound at all on a busy machine.
 const rateTold = 10 << 20
 
-// between is the threshold between a share without a fault and one with it.
-func between(without, with float64) float64 { return without + 0.4*(with-without) }
+// longest is what the holds add to a packet, at most.
+func (y way) longest() (d time.Duration) {
+	for _, h := range y.holds {
+		d += h.Delay + h.Jitter
+	}
+	return d
+}
 
 // floor is what the holds add to every packet, at least.
 func (y way) floor() (d time.Duration) {
