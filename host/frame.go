@@ -67,10 +67,11 @@ func readFrame(r *bufio.Reader) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	n := int(binary.LittleEndian.Uint32(head))
-	if n > frameMax {
-		return frame{}, fmt.Errorf("a frame of %d bytes is too long: at most %d", n, frameMax)
+	length := binary.LittleEndian.Uint32(head)
+	if length > frameMax {
+		return frame{}, fmt.Errorf("a frame of %d bytes is too long: at most %d", length, frameMax)
 	}
+	n := int(length)
 	if _, err := r.Discard(4); err != nil {
 		return frame{}, err
 	}
