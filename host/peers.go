@@ -27,7 +27,6 @@ type peers struct {
 	inbox *inbox
 	log   *zap.Logger
 	links map[node.ID]*link
-	ids   []node.ID
 
 	received atomic.Int64
 	rejected atomic.Int64 // frames that do not decode; each costs its connection
@@ -50,7 +49,7 @@ const probesMax = 1000
 
 func newPeers(cfg Config, clock *lamport, in *inbox) *peers {
 	p := &peers{id: cfg.ID, codec: cfg.Messages, clock: clock, inbox: in, log: cfg.Log,
-		links: map[node.ID]*link{}, ids: cfg.Peers, pings: map[string]chan struct{}{}}
+		links: map[node.ID]*link{}, pings: map[string]chan struct{}{}}
 	for _, id := range cfg.Peers {
 		if id != cfg.ID {
 			p.links[id] = newLink(id, cfg.Addrs[id], cfg.Log)
