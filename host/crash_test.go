@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -475,6 +476,16 @@ func TestBootErrors(t *testing.T) {
 		}
 		if must(t, os.Remove(path)); before != nil {
 			must(t, os.WriteFile(path, before, 0o644))
+		}
+	}
+	again.PeerListener, again.HTTPListener = listenLocal(t, "127.0.0.1:0"), listenLocal(t, "127.0.0.1:0")
+	again.Dir = filepath.Join(again.Dir, "life") // a file
+	if err := Run(t.Context(), again); err == nil {
+		t.Error("a directory that cannot be made: got no error")
+	}
+	for _, ln := range []net.Listener{again.PeerListener, again.HTTPListener} {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a node that did not boot left the listener %s open", ln.Addr())
 		}
 	}
 	err := Run(t.Context(), Config{ID: "n9", Peers: []node.ID{"n1"}})

@@ -70,6 +70,11 @@ type counters struct {
 // request (ErrPowerLost), panics (ErrPanic), or cannot go on: a port is taken,
 // a disk full or corrupt.
 func Run(ctx context.Context, cfg Config) error {
+	for _, ln := range []net.Listener{cfg.PeerListener, cfg.HTTPListener} {
+		if ln != nil {
+			defer ln.Close() // that of a node that did not boot, too
+		}
+	}
 	if err := cfg.complete(); err != nil {
 		return err
 	}
