@@ -20,7 +20,7 @@ var kindsOf = map[string][]string{
 		"version-conflict", "version-order", "stale-read", "non-monotonic-read", "no-truncate", "no-convergence",
 	},
 	"set":                  {"revived", "unexpected", "lost", "never-read"},
-	"set-full":             {"unexpected", "duplicated", "lost", "stale"},
+	"set-full":             {"revived", "unexpected", "duplicated", "lost", "stale"},
 	"append":               {"garbage-read", "duplicate-elements", "G1a", "incompatible-order", "lost-append", "G-single-item-process", "G-single-item-realtime"},
 	"unhandled-exceptions": {},
 	"raft": {

@@ -38,8 +38,8 @@ func Set() Checker {
 		for _, id := range last.ids {
 			a, known := s.adds[id]
 			switch {
-			case !known:
-				f.addf("unexpected", []int{last.end}, "op %d read %s, which nobody added", last.end, s.ids.texts[id])
+			case !known || a.begin > last.end:
+				f.addf("unexpected", []int{last.end}, "op %d read %s, which nobody had added", last.end, s.ids.texts[id])
 			case a.outcome == histories.Fail:
 				f.addf("revived", []int{a.end, last.end}, "op %d read %s, whose add had failed in op %d", last.end, s.ids.texts[id], a.end)
 			case a.outcome != histories.OK && !seen.has(id):
@@ -84,11 +84,17 @@ type setRead struct {
 func readSet(h histories.History) (setHistory, error) {
 	s := setHistory{adds: map[int32]setAdd{}}
 	var err error
+	first := -1
 	eachCall(h, func(begin, end int, outcome histories.Type) {
 		if err != nil {
 			return
 		}
+		if first < 0 {
+			first = begin
+		}
 		switch f := h.F(begin); {
+		case h.KeyID(begin) != h.KeyID(first):
+			err = fmt.Errorf("op %d has key %q, op %d had %q: want the calls of one set", begin, h.Key(begin), first, h.Key(first))
 		case f == "add":
 			id := s.ids.of([]byte(text(h.Value(begin))))
 			if first, twice := s.adds[id]; twice {

@@ -45,15 +45,26 @@ func randomSet(r *rand.Rand) []histories.Op {
 	return ops
 }
 
-// fate is the fate of element v by Jepsen's definition.
-func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
-	var add histories.Call
-	known := never
+// addOf is the call that added v, if there is one.
+func addOf(calls []histories.Call, v string) (add histories.Call) {
 	for _, c := range calls {
 		if c.Invoke.F == "add" && string(c.Invoke.Value) == v {
 			add = c
 		}
 	}
+	return add
+}
+
+func elementsOf(read histories.Op) (list []json.Number) {
+	if err := json.Unmarshal(read.Value, &list); err != nil {
+		panic(err)
+	}
+	return list
+}
+
+// fate is the fate of element v by Jepsen's definition.
+func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
+	add, known := addOf(calls, v), never
 	if add.Complete.Type == histories.OK {
 		known = add.Complete.Index
 	}
@@ -62,12 +73,11 @@ func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
 		if c.Invoke.F != "read" || c.Complete.Type != histories.OK || c.Complete.Index < add.Invoke.Index {
 			continue
 		}
-		var list []json.Number
-		if err := json.Unmarshal(c.Complete.Value, &list); err != nil {
-			panic(err)
-		}
-		if slices.Contains(list, json.Number(v)) {
-			known, present = min(known, c.Complete.Index), max(present, c.Invoke.Index)
+		if slices.Contains(elementsOf(c.Complete), json.Number(v)) {
+			present = max(present, c.Invoke.Index)
+			if add.Complete.Type != histories.Fail {
+				known = min(known, c.Complete.Index)
+			}
 		} else {
 			absent = max(absent, c.Invoke.Index)
 		}
@@ -104,11 +114,36 @@ func TestSetFullAgreesWithDefinition(t *testing.T) {
 				t.Errorf("%s: %v, by definition %d%s", kind, res.Stats[kind], n, show(h))
 			}
 		}
-		if slices.Contains(kindsIn(res), "lost") != (want["lost"] > 0) {
-			t.Errorf("found %v, want %v", kindsIn(res), want)
+		revived, unexpected, duplicated := false, false, false
+		for _, r := range calls {
+			if r.Invoke.F != "read" || r.Complete.Type != histories.OK {
+				continue
+			}
+			list := elementsOf(r.Complete)
+			for i, v := range list {
+				duplicated = duplicated || slices.Contains(list[:i], v)
+				add := addOf(calls, string(v))
+				switch {
+				case add.Invoke.F == "" || add.Invoke.Index > r.Complete.Index:
+					unexpected = true
+				case add.Complete.Type == histories.Fail:
+					revived = true
+				}
+			}
+		}
+		for kind, is := range map[string]bool{
+			"lost": want["lost"] > 0, "stale": want["stale"] > 0, "revived": revived, "unexpected": unexpected, "duplicated": duplicated,
+		} {
+			seen[fmt.Sprint(kind, is)]++
+			if slices.Contains(kindsIn(res), kind) != is {
+				t.Errorf("found %v, but %s is %v by definition%s", kindsIn(res), kind, is, show(h))
+			}
+		}
+		if strict := SetFull(SetFullOptions{Linearizable: true}).Check(t.Context(), h); (strict.Verdict == Invalid) != (res.Verdict == Invalid || want["stale"] > 0) {
+			t.Errorf("%v, and %v if it must be linearizable: %v%s", res.Verdict, strict.Verdict, want, show(h))
 		}
 	})
-	if len(seen) != 3 {
+	if len(seen) != 3+2*len(Kinds("set-full")) {
 		t.Errorf("%v", seen)
 	}
 }
@@ -128,10 +163,7 @@ func TestSetAgreesWithDefinition(t *testing.T) {
 		if last.Invoke.F == "" {
 			want["never-read"] = true
 		} else {
-			var list []json.Number
-			if err := json.Unmarshal(last.Complete.Value, &list); err != nil {
-				t.Fatal(err)
-			}
+			list := elementsOf(last.Complete)
 			added := map[json.Number]histories.Call{}
 			for _, c := range calls {
 				if c.Invoke.F == "add" {
@@ -144,8 +176,9 @@ func TestSetAgreesWithDefinition(t *testing.T) {
 			}
 			for _, v := range list {
 				c, known := added[v]
-				want["unexpected"] = want["unexpected"] || !known
-				want["revived"] = want["revived"] || known && c.Complete.Type == histories.Fail
+				future := c.Invoke.Index > last.Complete.Index
+				want["unexpected"] = want["unexpected"] || !known || future
+				want["revived"] = want["revived"] || known && !future && c.Complete.Type == histories.Fail
 			}
 		}
 		got := kindsIn(Set().Check(t.Context(), h))
@@ -158,5 +191,19 @@ func TestSetAgreesWithDefinition(t *testing.T) {
 	})
 	if len(seen) != 8 {
 		t.Errorf("%v", seen)
+	}
+}
+
+// A history of two sets is not judged as if they were one.
+func TestSetsAreNotMixed(t *testing.T) {
+	add := histories.Op{Process: 0, Type: histories.Invoke, F: "add", Value: raw("1"), Key: raw(`"a"`)}
+	read := histories.Op{Process: 0, Type: histories.Invoke, F: "read", Key: raw(`"b"`)}
+	ops := []histories.Op{add, add, read, read}
+	ops[1].Type, ops[3].Type, ops[3].Value = histories.OK, histories.OK, raw("[]")
+	for _, c := range []Checker{Set(), SetFull(SetFullOptions{})} {
+		r := c.Check(t.Context(), historyOf(t, ops))
+		if r.Verdict != Unknown || !strings.Contains(r.Why, `op 2 has key "\"b\""`) {
+			t.Errorf("%s: %v %s", r.Checker, r.Verdict, r.Why)
+		}
 	}
 }

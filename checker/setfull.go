@@ -24,12 +24,14 @@ type SetFullOptions struct {
 //	lost        in the last reads it was missing
 //	stale       it was missing for a while, and then there for good
 //	duplicated  a read returned it twice
+//	revived     its add failed, and a read returned it all the same
 //	unexpected  nobody added it
 //
 // Stale elements make the history invalid if it was promised to be
 // linearizable. Nothing is there for good in a history without such an
 // element: the verdict is Vacuous. This is Jepsen's checker set-full, whose
-// test for duplicates never fires.
+// test for duplicates never fires, and which takes revived elements for good
+// ones.
 func SetFull(o SetFullOptions) Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("set-full")
@@ -77,7 +79,7 @@ func (t *timelines) content() {
 		}
 	}
 	var seen marks
-	told := map[int32]bool{}
+	unexpected, revived := map[int32]bool{}, map[int32]bool{}
 	for _, r := range t.reads {
 		seen.empty(len(t.ids.texts))
 		for _, id := range r.ids {
@@ -85,10 +87,15 @@ func (t *timelines) content() {
 			case seen.has(id):
 				t.addf("duplicated", []int{r.end}, "op %d read %s twice", r.end, t.ids.texts[id])
 			case t.place[id] < 0 || t.adds[id].begin > r.end:
-				if !told[id] {
+				if !unexpected[id] {
 					t.addf("unexpected", []int{r.end}, "op %d read %s, which nobody had added", r.end, t.ids.texts[id])
 				}
-				told[id] = true
+				unexpected[id] = true
+			case t.adds[id].outcome == histories.Fail:
+				if !revived[id] {
+					t.addf("revived", []int{t.adds[id].end, r.end}, "op %d read %s, whose add had failed in op %d", r.end, t.ids.texts[id], t.adds[id].end)
+				}
+				revived[id] = true
 			case t.known[t.place[id]] > r.end:
 				t.known[t.place[id]] = r.end
 			}
