@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"html"
 	"slices"
 
 	"github.com/anishathalye/porcupine"
@@ -43,7 +44,9 @@ func (t *stepper[S, C]) model() porcupine.Model {
 			return ok, next
 		},
 		DescribeOperation: func(input, _ any) string { return t.m.describe(input.(span[C]).call) },
-		DescribeState:     func(state any) string { return t.m.describeState(state.(S)) },
+		// Porcupine's page takes the description of a state for HTML, that of an
+		// operation for text.
+		DescribeState: func(state any) string { return html.EscapeString(t.m.describeState(state.(S))) },
 		DescribeOperationMetadata: func(m any) string {
 			s, _ := m.(string)
 			return s
