@@ -77,7 +77,7 @@ func (v versioned) rank() int64 {
 func checkVersions(f *findings, all []versioned) {
 	type object struct {
 		newest *versioned           // of the calls that have ended, the one of the highest rank
-		seen   map[int64]*versioned // of a version, the first call
+		seen   map[int64]*versioned // of a version, its write, or else the first call
 	}
 	slices.SortFunc(all, func(a, b versioned) int { return cmp.Compare(a.begin, b.begin) })
 	ends := make([]*versioned, len(all))
@@ -100,13 +100,16 @@ func checkVersions(f *findings, all []versioned) {
 			o = &object{seen: map[int64]*versioned{}}
 			objects[v.key] = o
 		}
-		if first := o.seen[v.version]; first == nil {
+		switch first := o.seen[v.version]; {
+		case first == nil:
 			o.seen[v.version] = v
-		} else if first.value != v.value {
+		case first.value != v.value:
 			f.addf("version-conflict", []int{first.end, v.end}, "op %d says that version %d is %s, op %d that it is %s",
 				first.end, v.version, first.value, v.end, v.value)
-		} else if first.write && v.write {
+		case first.write && v.write:
 			f.addf("version-conflict", []int{first.end, v.end}, "op %d and op %d both wrote version %d", first.end, v.end, v.version)
+		case v.write:
+			o.seen[v.version] = v
 		}
 		switch n := o.newest; {
 		case n == nil || n.rank() < v.rank() || !v.write && n.version == v.version:
