@@ -110,7 +110,7 @@ func startWorker() (*worker, error) {
 		return nil, err
 	}
 	w := &worker{cmd: exec.Command(exe, "hunt-worker")}
-	// Two workers on two cores: the collector of each should not ask for both.
+	// There is a worker for each core: its collector should not ask for others.
 	w.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 	w.cmd.Stderr = os.Stderr
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
