@@ -63,7 +63,7 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	if err != nil {
 		return nil, failed(err)
 	}
-	fmt.Fprintf(a.stderr, "shrunk to %s and %s in %v, after %s\n", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
+	fmt.Fprintf(a.stderr, "shrunk to %s and %s, a run of %v, after %s\n", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
 	m := s.Manifest
 	m.ID = filepath.Base(dir) + "-shrunk"
 	small, err := run.NewTrial(tr.Target, m, s.Script)
