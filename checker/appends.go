@@ -18,14 +18,19 @@ import (
 //
 //	lost-append  an element whose append succeeded is in no final read of the
 //	             list that began later
-//	G-single-item-realtime, -process
-//	             a read does not show an element whose append had succeeded when
-//	             the reader began: the reader comes before the one that appends
-//	             the next element, that before the writer, and that ended before
-//	             the reader began
+//	G0-realtime  an element lies behind one whose append began when its own had
+//	             ended
+//	G1c-realtime a read shows an element whose append began when it had ended
+//	G-single-item-realtime
+//	             a read does not show an element whose append had succeeded, or
+//	             that another read had shown, when the reader began: the reader
+//	             comes before the one that appends the next element, that before
+//	             the writer, and that before the reader
 //
-// It promises strict serializability, and does not look for cycles through
-// several lists.
+// or -process if both are of one process. These are all that can be wrong with
+// one list under strict serializability if each transaction is one operation.
+// Cycles through several lists, or through several operations of a transaction
+// (lost updates, intermediate reads), are not looked for.
 func Appends() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		a := appends{findings: find("append"), h: h, lists: map[string]*appendList{}}
@@ -57,6 +62,15 @@ type appendList struct {
 	writers map[int32]listWriter
 	acked   []int32 // elements, in the order of their appends' completions
 	reads   []listRead
+	known   []listKnown // elements, in the order of by
+}
+
+// listKnown is the first op that shows that an element is in the list: the end
+// of its append, or of a read.
+type listKnown struct {
+	id      int32
+	by      int
+	process histories.Process
 }
 
 type listWriter struct {
@@ -169,6 +183,8 @@ func (a *appends) judge(key string, l *appendList) {
 	var seen marks
 	var told marks
 	told.empty(len(l.ids.texts))
+	l.know()
+	a.ordered(name, l, longest)
 	for _, r := range l.reads {
 		seen.empty(len(l.ids.texts))
 		for _, id := range r.ids {
@@ -185,6 +201,9 @@ func (a *appends) judge(key string, l *appendList) {
 			case w.outcome == histories.Fail:
 				told.set(id)
 				a.add(Anomaly{Kind: "G1a", Key: name, Ops: []int{w.end, r.end}, Why: fmt.Sprintf("op %d read %s in list %s, whose append had failed in op %d", r.end, l.ids.texts[id], name, w.end)})
+			case w.begin > r.end:
+				told.set(id)
+				a.add(Anomaly{Kind: "G1c" + suffix(w.process, r.process), Key: name, Ops: []int{r.end, w.begin}, Why: fmt.Sprintf("op %d read %s in list %s, before op %d began to append it", r.end, l.ids.texts[id], name, w.begin)})
 			}
 		}
 		if i := diverge(r.ids, longest.ids); i < len(r.ids) {
@@ -197,22 +216,91 @@ func (a *appends) judge(key string, l *appendList) {
 	a.lost(name, l)
 }
 
-// missed: a read shows every element whose append had succeeded before it. One
-// case for each read, that of the earliest append.
-func (a *appends) missed(name string, l *appendList, r listRead, seen *marks) {
+// know finds by when each element was known to be there.
+func (l *appendList) know() {
+	first := make([]listKnown, len(l.ids.texts))
+	for i := range first {
+		first[i] = listKnown{int32(i), never, 0}
+	}
 	for _, id := range l.acked {
 		w := l.writers[id]
-		if w.end >= r.begin {
+		first[id] = listKnown{id, w.end, w.process}
+	}
+	for _, r := range l.reads {
+		for _, id := range r.ids {
+			if r.end >= first[id].by {
+				continue
+			}
+			if w, written := l.writers[id]; written && w.outcome != histories.Fail {
+				first[id] = listKnown{id, r.end, r.process}
+			}
+		}
+	}
+	for _, k := range first {
+		if k.by != never {
+			l.known = append(l.known, k)
+		}
+	}
+	slices.SortStableFunc(l.known, func(x, y listKnown) int { return cmp.Compare(x.by, y.by) })
+}
+
+// suffix tells whether process order, or only that of real time, takes part in
+// a cycle.
+func suffix(a, b histories.Process) string {
+	if a == b {
+		return "-process"
+	}
+	return "-realtime"
+}
+
+// ordered: an element lies behind no element whose append began later. What
+// the longest read does not show lies behind all that it shows. One case for
+// each element, that of the append that began last.
+func (a *appends) ordered(name string, l *appendList, longest listRead) {
+	last := -1 // of the elements before, the one whose append began last
+	behind := func(id int32) {
+		w := l.writers[id]
+		if last < 0 || w.outcome != histories.OK {
 			return
 		}
-		if seen.has(id) {
+		if before := l.writers[longest.ids[last]]; w.end < before.begin {
+			a.add(Anomaly{Kind: "G0" + suffix(w.process, before.process), Key: name, Ops: []int{w.end, before.begin, longest.end},
+				Why: fmt.Sprintf("op %d appended %s to list %s before op %d began to append %s, but op %d shows that it lies behind that",
+					w.end, l.ids.texts[id], name, before.begin, l.ids.texts[longest.ids[last]], longest.end)})
+		}
+	}
+	var shown marks
+	shown.empty(len(l.ids.texts))
+	for i, id := range longest.ids {
+		behind(id)
+		shown.set(id)
+		if last < 0 || l.writers[id].begin > l.writers[longest.ids[last]].begin {
+			last = i
+		}
+	}
+	for _, id := range l.acked {
+		if !shown.has(id) && l.writers[id].end > longest.begin { // else missed tells of it
+			behind(id)
+		}
+	}
+}
+
+// missed: a read shows every element that was known before it began. One case
+// for each read, that of the element known first.
+func (a *appends) missed(name string, l *appendList, r listRead, seen *marks) {
+	for _, k := range l.known {
+		if k.by >= r.begin {
+			return
+		}
+		if seen.has(k.id) {
 			continue
 		}
-		kind := "G-single-item-realtime"
-		if w.process == r.process {
-			kind = "G-single-item-process"
+		verb := "read"
+		if w := l.writers[k.id]; w.end == k.by && w.outcome == histories.OK {
+			verb = "appended"
 		}
-		a.add(Anomaly{Kind: kind, Key: name, Ops: []int{w.end, r.end}, Why: fmt.Sprintf("op %d read list %s without %s, which op %d had appended before that began", r.end, name, l.ids.texts[id], w.end)})
+		a.add(Anomaly{Kind: "G-single-item" + suffix(k.process, r.process), Key: name, Ops: []int{k.by, r.end},
+			Why: fmt.Sprintf("op %d read list %s without %s, which op %d had %s before that began", r.end, name, l.ids.texts[k.id], k.by, verb)})
 		return
 	}
 }

@@ -19,9 +19,12 @@ var kindsOf = map[string][]string{
 		"lost-acknowledged-write", "divergence", "replica-wrote", "applied-unknown", "replica-gap", "replica-reorder",
 		"version-conflict", "version-order", "stale-read", "non-monotonic-read", "no-truncate", "no-convergence",
 	},
-	"set":                  {"revived", "unexpected", "lost", "never-read"},
-	"set-full":             {"revived", "unexpected", "duplicated", "lost", "stale"},
-	"append":               {"garbage-read", "duplicate-elements", "G1a", "incompatible-order", "lost-append", "G-single-item-process", "G-single-item-realtime"},
+	"set":      {"revived", "unexpected", "lost", "never-read"},
+	"set-full": {"revived", "unexpected", "duplicated", "lost", "stale"},
+	"append": {
+		"garbage-read", "duplicate-elements", "G1a", "incompatible-order", "lost-append",
+		"G0-process", "G1c-process", "G-single-item-process", "G0-realtime", "G1c-realtime", "G-single-item-realtime",
+	},
 	"unhandled-exceptions": {},
 	"raft": {
 		"state-machine-safety", "committed-truncated", "leader-completeness", "log-matching", "durability-lost",

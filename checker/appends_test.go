@@ -1,0 +1,101 @@
+package checker
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// listModel is the definition of one list, for transactions of one operation.
+// Its state is the list as text.
+var listModel = Model[string, string]{
+	Step: func(s, mop string) (string, bool) {
+		if e, appends := strings.CutPrefix(mop, "+"); appends {
+			return strings.TrimPrefix(s+","+e, ","), true
+		}
+		return s, s == mop
+	},
+}
+
+// randomAppends is a history of one list, whose reads are right, or leave out
+// an element, or show two in the wrong order, or one that is not there.
+func randomAppends(r *rand.Rand) []histories.Op {
+	n := 0
+	var list []string
+	return clients(r, 2+r.IntN(6), func() (string, json.RawMessage) {
+		if r.IntN(2) == 0 {
+			n++
+			return "txn", raw(`[["append","x",%d]]`, n)
+		}
+		return "txn", raw(`[["r","x",null]]`)
+	}, func(_ string, v json.RawMessage) (json.RawMessage, bool) {
+		if strings.Contains(string(v), "append") {
+			if r.IntN(8) == 0 {
+				return nil, false
+			}
+			e := strings.Trim(string(v), `[]"apendx,`)
+			if i := len(list); i > 0 && r.IntN(6) == 0 {
+				list = slices.Insert(list, i-1, e)
+			} else {
+				list = append(list, e)
+			}
+			return v, true
+		}
+		seen := slices.Clone(list)
+		switch k := r.IntN(12); {
+		case k < 2 && len(seen) > 0:
+			seen = seen[:len(seen)-1]
+		case k == 2:
+			seen = append(seen, fmt.Sprint(1+r.IntN(n+1)))
+		case k == 3 && len(seen) > 1:
+			slices.Reverse(seen)
+		}
+		return raw(`[["r","x",[%s]]]`, strings.Join(seen, ",")), true
+	})
+}
+
+func TestAppendsAgreeWithDefinition(t *testing.T) {
+	seen := map[string]int{}
+	random(t, 6000, func(t *testing.T, r *rand.Rand) {
+		h := historyOf(t, randomAppends(r))
+		var part []span[string]
+		reads := 0
+		for _, c := range h.Calls() {
+			s := span[string]{begin: c.Invoke.Index, end: c.Complete.Index, process: c.Invoke.Process}
+			v := string(c.Invoke.Value)
+			appends := strings.Contains(v, "append")
+			if c.Complete.Type == histories.Fail || !appends && c.Complete.Type != histories.OK {
+				continue
+			}
+			if s.call = "+" + strings.Trim(v, `[]"apendx,`); !appends {
+				reads++
+				s.call = strings.Trim(string(c.Complete.Value), `[]"rx,`)
+			}
+			if c.Complete.Type == histories.Info {
+				s.end = never
+			}
+			part = append(part, s)
+		}
+		res := Appends().Check(t.Context(), h)
+		if reads == 0 {
+			return
+		}
+		want := linearizable(listModel, part, "", make([]bool, len(part)))
+		if (res.Verdict == Valid) != want || res.Verdict == Unknown {
+			t.Errorf("%v %+v, by definition %v%s", res.Verdict, res.Anomalies, want, show(h))
+		}
+		for _, kind := range kindsIn(res) {
+			seen[kind]++
+		}
+		seen[res.Verdict.String()]++
+	})
+	t.Log(seen)
+	if len(seen) != 2+len(Kinds("append"))-1 { // lost-append is about the final phase
+		t.Errorf("%v", seen)
+	}
+}
