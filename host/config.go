@@ -33,9 +33,6 @@ type Config struct {
 	// AnswerTimeout is how long a client's request may stay unanswered; 0
 	// means 60 s.
 	AnswerTimeout time.Duration
-	// PowerLost says that power was lost since the last life, as the file
-	// "power" in Dir does.
-	PowerLost bool
 	// NoFsync leaves fsync out. A sync then still protects from SIGKILL and
 	// from power losses as enacted here, but not from those of the machine,
 	// and takes no time.

@@ -9,9 +9,9 @@
 // the node had written, as a page cache does. A power loss also takes back
 // what was not synced: POST /power enacts it at once, between two effects, and
 // Run returns ErrPowerLost. Where the process cannot answer, because it is
-// paused or dead, kill it and create the file "power" in Config.Dir (or set
-// Config.PowerLost): the next boot takes back the unsynced writes and removes
-// the file. ExitCode turns what Run returned into an exit status.
+// paused or dead, kill it and create the file "power" in Config.Dir: the next
+// boot takes back the unsynced writes and removes the file. ExitCode turns what
+// Run returned into an exit status.
 //
 // # Files in Config.Dir
 //

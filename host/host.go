@@ -131,23 +131,17 @@ func open(cfg Config) (_ *host, err error) {
 
 // powerLost enacts the power loss that the file at path tells of.
 func (h *host) powerLost(path, disk string) error {
-	_, err := os.Stat(path)
-	told := err == nil
-	if !told && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if !told && !h.cfg.PowerLost {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
+	} else if err != nil {
+		return err
 	}
 	l, err := losePower(disk, !h.cfg.NoFsync)
 	if err != nil {
 		return fmt.Errorf("power loss: %w", err)
 	}
 	h.cfg.Log.Info("power was lost", zap.Int("kept", l.Kept), zap.Int("lost", l.Lost), zap.Bool("torn", l.Torn))
-	if told {
-		return os.Remove(path)
-	}
-	return nil
+	return os.Remove(path)
 }
 
 // run listens and serves until the end, whatever brings it.
