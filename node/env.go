@@ -29,7 +29,8 @@ type Host struct {
 
 // Env is what a node sees and does during one step. It performs nothing: it
 // records effects, and the world performs them in that order. It is valid
-// only during the step; using it later panics.
+// only during the step; recording an effect later panics. What an effect was
+// given, such as a []byte, must not be changed afterwards: it is not copied.
 type Env struct {
 	ID    ID
 	Peers []ID // all nodes, this one included, in a fixed order
