@@ -35,8 +35,8 @@ var broadcastOrders = []string{"", "total", "fifo", "causal"}
 //	deliver {"id", "seq"?}  the node delivers it, as the seq-th of its log
 //
 // and crash and restart; and it reads what clients saw: broadcast v, and read,
-// whose value lists what the node asked had delivered, in order. Either is
-// enough. A node that crashed and is up again counts as correct. It may record
+// whose value lists what the node asked had delivered, in order. A client whose
+// ops do not name a node has one of its own. Either is enough. A node that crashed and is up again counts as correct. It may record
 // once more, with the same seq, what it does not know that it has recorded: a
 // record is not durable at the same instant as what it tells of.
 //
@@ -200,6 +200,8 @@ func (g *group) deliver(op histories.Op, n, id int32) {
 		g.fifo(op.Index, n, id)
 	case "causal":
 		g.causal(op.Index, n, id)
+	default:
+		return
 	}
 	m.advance(msg.sender, msg.number)
 }

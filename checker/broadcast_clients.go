@@ -48,14 +48,14 @@ func (c *listeners) read(h histories.History) (err error) {
 				err = fmt.Errorf("op %d broadcasts %s again, after op %d: messages must be unique", begin, h.Value(begin), first.begin)
 				return
 			}
-			s := sending{node: h.Node(begin), begin: begin, end: never, failed: outcome == histories.Fail}
+			s := sending{node: nodeOf(h, begin), begin: begin, end: never, failed: outcome == histories.Fail}
 			if outcome == histories.OK {
 				s.end = end
 				c.acked[s.node] = append(c.acked[s.node], id)
 			}
 			c.sent[id] = s
 		case f == "read" && outcome == histories.OK:
-			c.reads = append(c.reads, listening{node: h.Node(begin), final: h.Final(begin), begin: begin, end: end, raw: h.Value(end)})
+			c.reads = append(c.reads, listening{node: nodeOf(h, begin), final: h.Final(begin), begin: begin, end: end, raw: h.Value(end)})
 		}
 	})
 	if err != nil {
@@ -74,6 +74,12 @@ func (c *listeners) read(h histories.History) (err error) {
 		last[r.node] = *r
 	}
 	return nil
+}
+
+// nodeOf is the node that call i was about. Where a history does not name nodes,
+// each client has one of its own, as Jepsen's have.
+func nodeOf(h histories.History, i int) string {
+	return cmp.Or(h.Node(i), "process "+h.Process(i).String())
 }
 
 // list decodes what r saw. A log mostly grows, so that the text begins as that
@@ -149,10 +155,13 @@ func (c *listeners) content() {
 	}
 }
 
-// growth: a read extends every read of the same node that ended before it
-// began. It is enough to compare it with the longest of those, and that with
-// the ones before it.
+// growth: a node's log only grows. Of any two reads of a node one is a prefix of
+// the other, and a read is not shorter than one that ended before it began. It
+// is enough to compare each with the longest of those that ended before.
 func (c *listeners) growth() {
+	if c.o.Volatile {
+		return
+	}
 	byNode := map[string][]listening{}
 	for _, r := range c.reads {
 		byNode[r.node] = append(byNode[r.node], r)
@@ -161,26 +170,33 @@ func (c *listeners) growth() {
 		reads := byNode[node] // in the order of their ends
 		begins := slices.Clone(reads)
 		slices.SortFunc(begins, func(a, b listening) int { return cmp.Compare(a.begin, b.begin) })
-		longest := -1
-		done := 0
-		for _, r := range begins {
-			for ; done < len(reads) && reads[done].end < r.begin; done++ {
-				if longest < 0 || len(reads[done].ids) > len(reads[longest].ids) {
-					longest = done
+		var longest listening
+		differ := func(before, r listening, place int) {
+			entry := func(l listening) string {
+				if place < len(l.ids) {
+					return c.ids.name(l.ids[place])
 				}
+				return "nothing"
 			}
-			if longest < 0 || c.o.Volatile {
+			c.addf("non-monotonic-read", []int{before.end, r.end}, "op %d: the message %d of %s was %s; then, in op %d, it was %s",
+				before.end, place+1, node, entry(before), r.end, entry(r))
+		}
+		for len(reads) > 0 {
+			if len(begins) > 0 && begins[0].begin <= reads[0].end {
+				if r := begins[0]; len(r.ids) < len(longest.ids) {
+					differ(longest, r, len(r.ids))
+				}
+				begins = begins[1:]
 				continue
 			}
-			before := reads[longest]
-			if i := diverge(before.ids, r.ids); i < len(before.ids) {
-				what := "nothing"
-				if i < len(r.ids) {
-					what = c.ids.name(r.ids[i])
-				}
-				c.addf("non-monotonic-read", []int{before.end, r.end}, "op %d: the message %d of %s was %s; later, in op %d, it was %s",
-					before.end, i+1, node, c.ids.name(before.ids[i]), r.end, what)
+			r := reads[0]
+			if i := diverge(longest.ids, r.ids); i < min(len(longest.ids), len(r.ids)) {
+				differ(longest, r, i)
 			}
+			if len(r.ids) > len(longest.ids) {
+				longest = r
+			}
+			reads = reads[1:]
 		}
 	}
 }
