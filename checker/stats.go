@@ -24,7 +24,7 @@ type StatsOptions struct {
 //	no-operations         no client invoked anything
 //	never-ok:F            no operation F succeeded
 //	final-never-ok:F      none did in the final phase, and some were tried
-//	fault-not-verified:K  no fault of a kind asked for was seen in force
+//	fault-not-verified:K  no fault of a kind asked for, or tried, was seen in force
 //	few-operations:K      fewer than MinOps operations succeeded while one was
 //
 // One fault of a kind, seen in force, is enough for the kind: others that
@@ -163,6 +163,7 @@ func (s *tally) faults(h histories.History) {
 	for _, kind := range sortedKeys(kinds) {
 		verified, cured, during := 0, 0, 0
 		until := -1 // faults of a kind may overlap
+		slices.SortStableFunc(byKind[kind], func(a, b histories.Interval) int { return cmp.Compare(a.InForce, b.InForce) })
 		for _, v := range byKind[kind] {
 			if v.CuredWell {
 				cured++
@@ -175,10 +176,8 @@ func (s *tally) faults(h histories.History) {
 			if end < 0 {
 				end = h.Len()
 			}
-			if from := max(v.InForce, until); from < end {
-				during += s.between(from, end)
-				until = end
-			}
+			during += s.between(max(v.InForce, until), end)
+			until = max(until, end)
 		}
 		injected := len(byKind[kind])
 		table[kind] = map[string]int{"injected": injected, "verified": verified, "cured": cured, "operations": during}
