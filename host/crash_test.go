@@ -316,6 +316,54 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestDiskFails: a write or an fsync that fails ends the node, and nothing after
+// it happens.
+func TestDiskFails(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "closed"))
+	must(t, err)
+	must(t, file.Close())
+	r, pipe, err := os.Pipe() // takes writes, but no fsync
+	must(t, err)
+	defer r.Close()
+	defer pipe.Close()
+	for i, tt := range []struct {
+		file *os.File
+		then func(*node.Env)
+		want string
+	}{
+		{pipe, func(env *node.Env) { env.Sync() }, "sync"},
+		{file, func(env *node.Env) { env.Sync() }, "write"},
+		{file, func(env *node.Env) { env.Reply(node.Request{ID: 1}, nil) }, "write"},
+		{file, func(env *node.Env) { env.Send("n1", ack{}) }, "write"},
+		{file, func(env *node.Env) { env.Record("r", 1) }, "write"},
+		{file, func(*node.Env) {}, "write"}, // at the end of the step
+	} {
+		cfg := Config{ID: "n1", Peers: []node.ID{"n1"}, PeerAddr: "x", HTTPAddr: "x", Dir: t.TempDir(), New: newToy, Messages: toyMessages}
+		must(t, cfg.complete())
+		h, err := open(cfg)
+		must(t, err)
+		must(t, h.disk.file.Close())
+		h.disk.file = tt.file
+		c := &call{answer: make(chan answer, 1)}
+		h.calls[1] = c
+		err = h.step(func() {
+			h.env.Write("k", 1)
+			tt.then(h.env)
+			h.env.Record("after", 1)
+			h.env.Reply(node.Request{ID: 1}, nil)
+		})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%d: got error %v, want %s", i, err, tt.want)
+		}
+		_, records := inFiles(t, cfg.Dir)
+		if _, told := h.inbox.take(); told || len(c.answer) > 0 || records > 0 {
+			t.Errorf("%d: then the node answered %d times, recorded %d, sent a message: %v", i, len(c.answer), records, told)
+		}
+		h.disk = nil
+		must(t, h.close())
+	}
+}
+
 // TestHalfStep orders an end while the node is in a step: a stop lets it perform
 // its effects, a power loss does not, and takes it between two of them.
 func TestHalfStep(t *testing.T) {

@@ -248,6 +248,38 @@ func TestCompactionKeepsUnsynced(t *testing.T) {
 	}
 }
 
+// TestCompactionOfMuch: the new file is written in parts, fsynced, and has
+// nothing that a power loss may take.
+func TestCompactionOfMuch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.log")
+	d, err := openDisk(path, true, 1000, zap.NewNop())
+	must(t, err)
+	const keys, size = 40, 10_000
+	for i := range 4 * keys {
+		d.write([]node.Change{node.Put(fmt.Sprint("k", i%keys), bytes.Repeat([]byte{byte(i)}, size))})
+	}
+	must(t, d.sync())
+	if n := d.stats.compactions.Load(); n != 1 || d.size > keys*(size+100) {
+		t.Fatalf("%d compactions, %d bytes", n, d.size)
+	}
+	d.write([]node.Change{node.Put("more", 1)})
+	must(t, d.flush())
+	must(t, d.close(nil))
+	data, err := os.ReadFile(path)
+	must(t, err)
+	parts := 0
+	scan, err := scanLog(data, func([]node.Change) { parts++ })
+	if err != nil || parts < 3 || len(scan.tail) != 1 {
+		t.Fatalf("the file has %d parts, %d of them not synced (%v): want some, and the last", parts, len(scan.tail), err)
+	}
+	d = mustOpenDisk(t, path, 1<<30)
+	for i := range keys {
+		if v, _ := d.Read(fmt.Sprint("k", i)); !bytes.Equal(v, bytes.Repeat([]byte{byte(3*keys + i)}, size)) {
+			t.Errorf("k%d is %.10v…, of %d bytes", i, v, len(v))
+		}
+	}
+}
+
 // TestLosePower: what a power loss leaves is a prefix of the batches that holds
 // all synced ones; over some tries each possible prefix, and torn ones. The
 // next power loss takes no more: what survived was on the disk.
