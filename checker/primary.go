@@ -31,7 +31,8 @@ type PrimaryReplicaOptions struct {
 //	                            is not its beginning; or the log's "hash"
 //
 // and crash and restart. Clients' writes return the fields op, their name in
-// the log, and idx; reads return idx, the place of the write that they saw.
+// the log, and idx, which counts from 1; reads return idx, the place of the
+// write that they saw, or 0.
 // A node that comes back may record once more what it does not know that it
 // has recorded.
 func PrimaryReplica(o PrimaryReplicaOptions) Checker {
@@ -178,8 +179,8 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 	value := p.h.Value(i)
 	place, ok := integer(field(value, "idx"))
 	name := field(value, "op")
-	if !ok || place < 0 || null(name) {
-		return missing(p.h.At(i), "want an object with idx and op")
+	if !ok || place < 1 || null(name) {
+		return missing(p.h.At(i), "want an object with op and idx, which counts from 1")
 	}
 	p.records++
 	idx, op, who := uint64(place), p.ops.of(name), p.nodes.names[n]

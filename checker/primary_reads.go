@@ -67,7 +67,7 @@ func (p *replication) reads() error {
 		if total++; idx < r.acked {
 			stale = append(stale, r.acked-idx)
 		}
-		if lives[r.at.node] != r.life {
+		if r.at.node == "" || lives[r.at.node] != r.life {
 			return nil
 		}
 		if idx < r.floor.idx {

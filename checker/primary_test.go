@@ -154,3 +154,75 @@ func TestPrimaryReplicaFindsWhatWentWrong(t *testing.T) {
 		}
 	}
 }
+
+// Reads of a node's life do not go back; how many are stale is counted.
+func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
+	seen := map[bool]int{}
+	random(t, 3000, func(t *testing.T, r *rand.Rand) {
+		idx := 0
+		calls := clients(r, 2+r.IntN(8), func() (string, json.RawMessage) {
+			return []string{"read", "read", "write"}[r.IntN(3)], raw("1")
+		}, func(f string, v json.RawMessage) (json.RawMessage, bool) { return v, true })
+		var ops []histories.Op
+		for _, op := range calls {
+			op.Node, op.Key = []string{"n1", "n2", ""}[op.Process%3], raw(`"k%d"`, op.Process/3%2)
+			if op.Type == histories.OK {
+				at := idx
+				if idx++; op.F == "write" {
+					at = idx
+				} else if r.IntN(3) == 0 {
+					at = r.IntN(idx)
+				}
+				op.Ext = map[string]json.RawMessage{"idx": raw("%d", at)}
+			}
+			if ops = append(ops, op); r.IntN(10) == 0 {
+				f := []string{"crash", "restart"}[r.IntN(2)]
+				ops = append(ops, histories.Op{Process: histories.Named([]string{"n1", "n2"}[r.IntN(2)]), Type: histories.Info, F: f})
+			}
+		}
+		h := historyOf(t, ops)
+		at := func(c histories.Call) int64 {
+			n, _ := integer(c.Complete.Ext["idx"])
+			return n
+		}
+		back, stale := false, 0
+		for _, b := range h.Calls() {
+			if b.Invoke.F != "read" || b.Complete.Type != histories.OK {
+				continue
+			}
+			behind := false
+			for _, a := range h.Calls() {
+				if a.Complete.Type != histories.OK || a.Complete.Index > b.Invoke.Index || string(a.Invoke.Key) != string(b.Invoke.Key) || at(a) <= at(b) {
+					continue
+				}
+				if a.Invoke.F == "write" {
+					behind = true
+					continue
+				}
+				oneLife := a.Invoke.Node != "" && a.Invoke.Node == b.Invoke.Node
+				for _, op := range ops[a.Invoke.Index:b.Complete.Index] {
+					oneLife = oneLife && op.Process != histories.Named(a.Invoke.Node)
+				}
+				back = back || oneLife
+			}
+			if behind {
+				stale++
+			}
+		}
+		res := PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h)
+		if slices.Contains(kindsIn(res), "non-monotonic-read") != back || res.Stats["stale-reads"] != stale {
+			t.Errorf("found %+v and %v stale reads, by definition %v and %d%s", res.Anomalies, res.Stats["stale-reads"], back, stale, show(h))
+		}
+		seen[back]++
+	})
+	if seen[true] < 100 || seen[false] < 100 {
+		t.Errorf("%v", seen)
+	}
+}
+
+func TestLogsCountFromOne(t *testing.T) {
+	h := historyOf(t, []histories.Op{{Process: histories.Named("r"), Type: histories.Info, F: "apply", Value: raw(`{"idx":0,"op":"a"}`)}})
+	if r := PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h); r.Verdict != Unknown || !strings.Contains(r.Why, "op 0 (apply by r)") {
+		t.Errorf("%v %s", r.Verdict, r.Why)
+	}
+}
