@@ -85,7 +85,10 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 			r.Verdict, r.Why = Vacuous, "no call succeeded"
 		}
 		for i, a := range r.Anomalies {
-			k := slices.IndexFunc(keys, func(key string) bool { return keyName(key) == a.Key })
+			k := 0 // not by the key's name: that of 1 is also that of "1"
+			for judgements[k].found == nil || object(keys[k])+judgements[k].found.why != a.Why {
+				k++
+			}
 			name := "linearizability.html"
 			if a.Key != "" {
 				name = "linearizability-" + fileName(a.Key) + ".html"

@@ -428,6 +428,34 @@ func TestDrawing(t *testing.T) {
 	}
 }
 
+// The objects 1 and "1" have one name, and each its own drawing.
+func TestDrawingOfTheObjectThatIsWrong(t *testing.T) {
+	var ops []histories.Op
+	for _, key := range []string{"1", `"1"`} {
+		read := histories.Op{Process: 0, Type: histories.Invoke, F: "read", Key: raw("%s", key)}
+		ops = append(ops, read)
+		if read.Type = histories.OK; key != "1" {
+			read.Value = raw("77")
+		}
+		ops = append(ops, read)
+	}
+	r := Linearizable(Register(RegisterOptions{}), LinearizableOptions{}).Check(t.Context(), historyOf(t, ops))
+	if page := string(r.Files["linearizability-1.html"]); !strings.Contains(page, "read → 77") {
+		t.Errorf("%+v: a page of %d bytes, and not of the read of 77", r.Anomalies, len(page))
+	}
+}
+
+// Transactions must be what they are said to be: a part too few is no null.
+func TestMalformedTransactions(t *testing.T) {
+	for _, value := range []string{`[["r",1]]`, `[["w",1,5,7]]`, `[["x",1,5]]`, `["r",1,5]`, `{}`, `7`, `null`} {
+		h := historyOf(t, []histories.Op{{Process: 0, Type: histories.Invoke, F: "txn", Value: raw("%s", value)}, {Process: 0, Type: histories.OK, F: "txn", Value: raw("%s", value)}})
+		r := Linearizable(MultiRegister(), LinearizableOptions{}).Check(t.Context(), h)
+		if r.Verdict != Unknown || !strings.Contains(r.Why, "op 1 (txn)") {
+			t.Errorf("%s: %v %s", value, r.Verdict, r.Why)
+		}
+	}
+}
+
 // testdata/register.txt is in a small language: 0w1 is process 0 invoking a
 // write of 1, 0r a read, 0c1,2 a cas; 0! completes it, 0=1 a read with 1, 0?
 // leaves it open, 0x fails it with a mismatch.

@@ -211,11 +211,15 @@ func decodeMulti(c histories.Call) (MultiCall, error) {
 	if c.Complete.Type == histories.OK {
 		op = c.Complete
 	}
-	var mops [][3]json.RawMessage
+	wrong := fmt.Errorf("op %d (%s): value %s: want a txn, a list of [\"r\" or \"w\", key, value]", op.Index, op.F, op.Value)
+	var mops [][]json.RawMessage
 	if err := json.Unmarshal(op.Value, &mops); err != nil || op.F != "txn" {
-		return m, fmt.Errorf("op %d (%s): value %s: want a txn, a list of [\"r\" or \"w\", key, value]", op.Index, op.F, op.Value)
+		return m, wrong
 	}
 	for _, raw := range mops {
+		if len(raw) != 3 {
+			return m, wrong
+		}
 		kind := strings.Trim(string(raw[0]), `"`)
 		if err := oneOf("operation", kind, []string{"r", "w", "read", "write"}); err != nil {
 			return m, fmt.Errorf("op %d (txn): %w", op.Index, err)
