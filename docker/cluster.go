@@ -69,7 +69,7 @@ func (m *member) bringAgent(ctx context.Context) error {
 		return m.errorf("create its agent: %w", err)
 	}
 	m.agentID = created.ID
-	m.link = &link{cli: w.cli, id: m.agentID, records: m.records.add, resume: m.greet}
+	m.link = &link{cli: w.cli, id: m.agentID, records: m.records.add, resume: m.greet, lost: m.desert}
 	if err := m.link.attach(ctx); err != nil {
 		return m.errorf("attach to its agent: %w", err)
 	}
@@ -83,15 +83,15 @@ func (m *member) bringAgent(ctx context.Context) error {
 
 // guard ends the world when the agent ends: nobody could cure the node.
 func (m *member) guard(waiting <-chan container.WaitResponse, failed <-chan error) {
-	var err error
 	select {
 	case r := <-waiting:
-		err = m.errorf("its agent ended with code %d, and with the words %q", r.StatusCode, m.link.lastWords())
-	case err = <-failed:
-		err = m.w.lost(m.errorf("wait for the end of its agent: %w", err))
-	}
-	if m.w.ctx.Err() == nil {
-		m.w.end(err)
+		if m.w.ctx.Err() == nil {
+			m.w.end(m.errorf("its agent ended with code %d, and with the words %q", r.StatusCode, m.link.lastWords()))
+		}
+	case err := <-failed:
+		if m.w.ctx.Err() == nil {
+			m.w.end(m.w.lost(m.errorf("wait for the end of its agent: %w", err)))
+		}
 	}
 }
 
@@ -172,7 +172,14 @@ func (m *member) hello(ctx context.Context) error {
 func (m *member) greet() {
 	ctx, cancel := context.WithTimeout(m.w.ctx, engineTimeout)
 	defer cancel()
-	if err := m.hello(ctx); err != nil && m.w.ctx.Err() == nil {
+	if err := m.hello(ctx); err != nil {
+		m.desert(err)
+	}
+}
+
+// desert ends the world when the agent is there and cannot be reached.
+func (m *member) desert(err error) {
+	if m.w.ctx.Err() == nil {
 		m.w.end(m.w.lost(m.errorf("greet its agent again: %w", err)))
 	}
 }

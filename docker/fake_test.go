@@ -3,6 +3,7 @@ package docker
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/pkg/stdcopy"
@@ -61,7 +63,7 @@ func fakeWorld(t *testing.T, engine http.HandlerFunc, agents func(node string, r
 func fakeLink(t *testing.T, m *member, serve func(agent.Request) agent.Response) *link {
 	near, far := net.Pipe()
 	conn := types.HijackedResponse{Conn: near, Reader: bufio.NewReader(near)}
-	l := &link{cli: m.w.cli, id: m.agentID, records: m.records.add, conn: &conn, open: map[uint64]chan<- agent.Response{}}
+	l := &link{cli: m.w.cli, id: m.agentID, records: m.records.add, lost: m.desert, conn: &conn, open: map[uint64]chan<- agent.Response{}}
 	go l.listen(conn)
 	t.Cleanup(l.close)
 	go func() {
@@ -86,9 +88,9 @@ func fakeLink(t *testing.T, m *member, serve func(agent.Request) agent.Response)
 
 // through is what an agent says of a probe when everything arrives, or nothing;
 // its node is well.
-func through(r agent.Request, arrives bool) agent.Response {
+func through(node string, r agent.Request, arrives bool) agent.Response {
 	if r.Probe == nil {
-		return agent.Response{Answer: &agent.Answer{Status: http.StatusOK, Body: histories.Encode(health{ID: "n1", Ready: true})}}
+		return agent.Response{Answer: &agent.Answer{Status: http.StatusOK, Body: histories.Encode(health{ID: node, Ready: true})}}
 	}
 	l := agent.Link{Peer: r.Probe.To[0], Sent: r.Probe.Count, Dialed: "timeout"}
 	if arrives {
@@ -106,7 +108,7 @@ func seen(t *testing.T, w *World, f nemesis.Fault, inForce bool) nemesis.Evidenc
 
 // A partition is seen on a link that it cuts, not on one that nobody cuts.
 func TestEmptyPartition(t *testing.T) {
-	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response { return through(r, true) })
+	w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response { return through(node, r, true) })
 	for _, drop := range []map[string][]string{{"n1": {}}, {"n1": {"n1"}}} {
 		f := fault("p", nemesis.Partition, nemesis.Params{Drop: drop})
 		if err := w.take(f); err != nil {
@@ -143,7 +145,7 @@ func TestHiddenInjection(t *testing.T) {
 // What gets through once is not cut, however silent it is afterwards.
 func TestSilenceIsNotTriedAgain(t *testing.T) {
 	var looks atomic.Int32
-	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response { return through(r, looks.Add(1) == 1) })
+	w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response { return through(node, r, looks.Add(1) == 1) })
 	f := fault("p", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n1": {"n2"}}})
 	if c := w.seeLink(t.Context(), leases{f}, w.byName["n2"], w.byName["n1"], true); c.OK {
 		t.Errorf("a link that carried every probe is cut: %+v", c)
@@ -191,7 +193,7 @@ func TestLinkUnderLoss(t *testing.T) {
 // A link whose sender may send little, or that loses nearly everything, cannot
 // be told from one that is cut.
 func TestNarrowLink(t *testing.T) {
-	w := fakeWorld(t, nil, func(_ string, r agent.Request) agent.Response { return through(r, false) })
+	w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response { return through(node, r, false) })
 	cut := fault("p", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n1": {"n2"}}})
 	for _, other := range []nemesis.Fault{
 		fault("b", nemesis.Bandwidth, nemesis.Params{Rate: 1000}, "n2", "n3"),
@@ -206,5 +208,25 @@ func TestNarrowLink(t *testing.T) {
 				t.Errorf("in force %v, under %s: %+v, want it hidden", inForce, other.Kind, e)
 			}
 		}
+	}
+}
+
+// An agent that is there and cannot be reached any more ends the world.
+func TestLinkLost(t *testing.T) {
+	w := fakeWorld(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/json") {
+			io.WriteString(w, `{"State":{"Running":true}}`)
+			return
+		}
+		http.Error(w, `{"message":"not now"}`, http.StatusInternalServerError)
+	}, nil)
+	m := w.byName["n1"]
+	m.link.mu.Lock()
+	m.link.conn.Close()
+	m.link.mu.Unlock()
+	select {
+	case <-w.gone:
+	case <-time.After(10 * time.Second):
+		t.Error("the world goes on without an agent")
 	}
 }

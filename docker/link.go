@@ -28,8 +28,10 @@ type link struct {
 	cli     *client.Client
 	id      string // of the agent's container
 	records func(agent.Records)
-	// resume is called when a connection that was lost is there again.
+	// resume is called when a connection that was lost is there again, lost
+	// when it cannot be had.
 	resume func()
+	lost   func(error)
 
 	mu     sync.Mutex
 	conn   *types.HijackedResponse // nil: closed
@@ -106,9 +108,11 @@ func (l *link) listen(conn types.HijackedResponse) {
 	if c, err := l.cli.ContainerInspect(ctx, l.id); err != nil || !c.State.Running {
 		return // whoever waits for its end tells of it
 	}
-	if l.attach(ctx) == nil {
-		l.resume()
+	if err := l.attach(ctx); err != nil {
+		l.lost(err)
+		return
 	}
+	l.resume()
 }
 
 // overhear keeps a line that is no response: an error, words of the Go runtime.
