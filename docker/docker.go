@@ -78,6 +78,7 @@ type World struct {
 	past      map[string]nemesis.Fault // cured, or being cured
 	version   uint64                   // counts changes of leases
 	curing    int                      // cures under way
+	uncured   map[string]bool          // those whose cure could not be carried out
 	enacting  int                      // changes of leases that are not carried out yet
 	changed   chan struct{}
 	primaries []string
@@ -131,7 +132,7 @@ func newWorld(cfg Config) (*World, error) {
 	}
 	w := &World{
 		cfg: cfg, log: cfg.Log, cli: cli, clock: &hlc{}, base: time.Now(),
-		byName: map[string]*member{}, past: map[string]nemesis.Fault{}, changed: make(chan struct{}), gone: make(chan struct{}),
+		byName: map[string]*member{}, past: map[string]nemesis.Fault{}, uncured: map[string]bool{}, changed: make(chan struct{}), gone: make(chan struct{}),
 	}
 	w.out = newOutbox(w.clock, w.Now)
 	w.ctx, w.cancel = context.WithCancel(context.Background())

@@ -72,7 +72,7 @@ func (w *World) nemesis(op histories.Op) {
 		w.log.Debug(op.F, zap.String("fault", f.ID), zap.Duration("elapsed", time.Since(begun)), zap.Bool("verified", e.Verified), zap.Error(err))
 		w.out.put(op, 0)
 		if !inject {
-			w.cured()
+			w.cured(f.ID, err)
 		}
 	})
 }
@@ -148,12 +148,16 @@ func (w *World) held() (leases, uint64) {
 	return w.leases, w.version
 }
 
-// cured records that nothing is in force any more, when that is so.
-func (w *World) cured() {
+// cured records that nothing is in force any more, when that is so: a cure that
+// could not be carried out leaves that open until it is tried again.
+func (w *World) cured(id string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.curing--
-	if w.curing == 0 && len(w.leases) == 0 {
+	if delete(w.uncured, id); err != nil {
+		w.uncured[id] = true
+	}
+	if w.curing == 0 && len(w.leases) == 0 && len(w.uncured) == 0 {
 		w.healed()
 	}
 }
@@ -192,7 +196,7 @@ func (w *World) enact(ctx context.Context, f nemesis.Fault, inject bool) (nemesi
 // Heal ends every fault at once.
 func (w *World) Heal(ctx context.Context) error {
 	w.mu.Lock()
-	had := len(w.leases) > 0
+	had := len(w.leases)+len(w.uncured) > 0
 	w.leases = nil
 	w.change()
 	w.mu.Unlock()
@@ -208,8 +212,12 @@ func (w *World) Heal(ctx context.Context) error {
 	w.enacted()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	clear(w.uncured)
 	if had && w.curing == 0 && len(w.leases) == 0 {
 		w.healed()
 	}
-	return err
+	return nil
 }
