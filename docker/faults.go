@@ -134,18 +134,12 @@ func (w *World) enacted() {
 	w.enacting--
 }
 
-// watch returns what is closed at the next change of leases.
-func (w *World) watch() <-chan struct{} {
+// held is the leases in force, which do not change, their version, and what is
+// closed when there are others.
+func (w *World) held() (ls leases, version uint64, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.changed
-}
-
-// held is the leases in force, which do not change, and their version.
-func (w *World) held() (leases, uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.leases, w.version
+	return w.leases, w.version, w.changed
 }
 
 // cured records that nothing is in force any more, when that is so: a cure that

@@ -15,24 +15,37 @@ import (
 
 // start begins a life of the node. It returns when the process runs, which is
 // before it answers.
-func (m *member) start(ctx context.Context) error {
+func (m *member) start(ctx context.Context) (err error) {
 	m.mu.Lock()
 	m.life++
 	life := m.life
 	m.doom, m.exited = "", make(chan struct{})
 	m.mu.Unlock()
-	if err := m.followLog(ctx); err != nil {
+	alive, abandon := context.WithCancel(m.w.ctx)
+	forget := func() {}
+	defer func() {
+		if err != nil {
+			abandon()
+			forget()
+			m.mu.Lock()
+			m.life-- // that was none
+			m.mu.Unlock()
+		}
+	}()
+	if forget, err = m.followLog(ctx); err != nil {
 		return m.errorf("follow its log: %w", err)
 	}
 	before := m.w.clock.tick() // anything that the new life does
-	waiting, failed := m.w.cli.ContainerWait(m.w.ctx, m.nodeID, container.WaitConditionNextExit)
-	if err := m.w.cli.ContainerStart(ctx, m.nodeID, container.StartOptions{}); err != nil {
-		m.mu.Lock()
-		m.life-- // that was none
-		m.mu.Unlock()
+	waiting, failed := m.w.cli.ContainerWait(alive, m.nodeID, container.WaitConditionNextExit)
+	// Not cut short with ctx: nobody would know whether there is a life.
+	begin, cancel := context.WithTimeout(m.w.ctx, engineTimeout)
+	defer cancel()
+	if err := m.w.cli.ContainerStart(begin, m.nodeID, container.StartOptions{}); err != nil {
 		return m.errorf("start: %w", err)
 	}
-	m.become(running)
+	m.mu.Lock()
+	m.state = running
+	m.mu.Unlock()
 	if life > 1 {
 		op := m.op("restart", map[string]any{"life": life})
 		op.Lamport = before
@@ -60,7 +73,7 @@ func (m *member) over(life, code int) {
 	ctx, cancel := context.WithTimeout(m.w.ctx, engineTimeout)
 	defer cancel()
 	last, err := m.records.drain(ctx)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && m.w.ctx.Err() == nil {
 		m.w.log.Warn("the last records of a life may come late", zap.String("node", m.name), zap.Error(err))
 	}
 	m.w.plays(m.name, "")
@@ -72,7 +85,7 @@ func (m *member) over(life, code int) {
 	}
 	exited := m.exited
 	m.mu.Unlock()
-	if kind == "" {
+	if kind == "" || code == exitPanic || code == exitGo { // no fault makes a node panic
 		kind = m.cause(ctx, life, code)
 		m.w.log.Warn("a node ended by itself", zap.String("node", m.name), zap.Int("life", life), zap.Int("code", code), zap.String("kind", kind))
 	}
@@ -155,9 +168,8 @@ func (m *member) awaitExit(ctx context.Context, exited <-chan struct{}) error {
 
 // stop asks the process to end. It is made to when its time is up, or when the
 // leases have changed: then somebody may wait for it to be back.
-func (m *member) stop(ctx context.Context) error {
+func (m *member) stop(ctx context.Context, changed <-chan struct{}) error {
 	exited := m.condemn("stop")
-	changed := m.w.watch()
 	if err := m.w.cli.ContainerKill(ctx, m.nodeID, "SIGTERM"); err != nil && !cerrdefs.IsConflict(err) {
 		return m.errorf("stop: %w", err)
 	}

@@ -43,8 +43,9 @@ type member struct {
 
 	// acting is held by whoever changes the container or the clocks.
 	acting   chan struct{}
-	clocked  clockSetting // as the node last acknowledged; it survives its end
-	powerDue atomic.Bool  // power is to be lost
+	clocked  *clockSetting // as the node last acknowledged, nil if it may be another; it survives its end
+	unheard  bool          // something was asked of the engine, and what became of it is not known
+	powerDue atomic.Bool   // power is to be lost
 
 	// ruling is held by whoever changes the agent's rules.
 	ruling chan struct{}
@@ -58,7 +59,7 @@ type member struct {
 }
 
 func newMember(w *World, name string) *member {
-	m := &member{w: w, name: name, process: histories.Named(name), acting: make(chan struct{}, 1), ruling: make(chan struct{}, 1), ruled: string(histories.Encode(agent.Rules{}))}
+	m := &member{w: w, name: name, process: histories.Named(name), acting: make(chan struct{}, 1), clocked: &clockSetting{}, ruling: make(chan struct{}, 1), ruled: string(histories.Encode(agent.Rules{}))}
 	m.records = &keeper{member: m}
 	return m
 }
@@ -76,10 +77,13 @@ func (m *member) lives() int {
 	return m.life
 }
 
+// become changes the state of a life, unless it has ended meanwhile.
 func (m *member) become(s state) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state = s
+	if m.state == running || m.state == paused {
+		m.state = s
+	}
 }
 
 // errorf names the node in an error.
@@ -137,16 +141,17 @@ func (m *member) answers(ctx context.Context, timeout time.Duration) error {
 	return nil
 }
 
-// followLog writes what the next life says to nodes/<node>/log.
-func (m *member) followLog(ctx context.Context) error {
+// followLog writes what the next life says to nodes/<node>/log. If there is to
+// be none, forget ends that.
+func (m *member) followLog(ctx context.Context) (forget func(), err error) {
 	conn, err := m.w.cli.ContainerAttach(ctx, m.nodeID, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
 	if err != nil {
-		return err
+		return func() {}, err
 	}
 	f, err := m.open("log")
 	if err != nil {
 		conn.Close()
-		return err
+		return func() {}, err
 	}
 	m.w.following.Go(func() {
 		defer f.Close()
@@ -155,7 +160,7 @@ func (m *member) followLog(ctx context.Context) error {
 			m.w.log.Warn("a node's log is cut short", zap.String("node", m.name), zap.Error(err))
 		}
 	})
-	return nil
+	return conn.Close, nil
 }
 
 // open opens a file in the node's directory, to append.

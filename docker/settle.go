@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/torture-harness/torture/docker/agent"
@@ -17,10 +18,16 @@ func (m *member) settle(ctx context.Context) error {
 		return m.errorf("it is busy: %w", ctx.Err())
 	}
 	defer func() { <-m.acting }()
+	var err error
 	for refused := 0; ; {
-		ls, _ := m.w.held()
+		if m.unheard && m.now() != broken {
+			if lookup := m.refresh(ctx); lookup != nil {
+				return errors.Join(err, lookup)
+			}
+			m.unheard = false
+		}
+		ls, _, changed := m.w.held()
 		want := ls.intent(m.name)
-		var err error
 		switch s := m.now(); {
 		case s == broken:
 			return nil
@@ -29,7 +36,7 @@ func (m *member) settle(ctx context.Context) error {
 				m.powerDue.Store(true)
 			}
 		case want.down && s != down && want.gently:
-			err = m.stop(ctx)
+			err = m.stop(ctx, changed)
 		case want.down && s != down:
 			err = m.kill(ctx, "kill")
 		case want.down:
@@ -38,7 +45,7 @@ func (m *member) settle(ctx context.Context) error {
 			err = m.start(ctx)
 		case !want.paused && s == paused:
 			err = m.unpause(ctx)
-		case s == running && !ls.clocks(m.name).equal(m.clocked):
+		case s == running && (m.clocked == nil || !ls.clocks(m.name).equal(*m.clocked)):
 			err = m.setClocks(ctx, ls.clocks(m.name))
 		case want.paused && s == running:
 			err = m.pause(ctx)
@@ -46,7 +53,8 @@ func (m *member) settle(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			if refused++; refused == attempts || ctx.Err() != nil || m.refresh(ctx) != nil {
+			m.unheard = true
+			if refused++; refused == attempts || ctx.Err() != nil {
 				return err
 			}
 		}
@@ -58,10 +66,11 @@ func (m *member) setClocks(ctx context.Context, s clockSetting) error {
 	if err := m.healthy(ctx); err != nil {
 		return err
 	}
+	m.clocked = nil
 	if _, err := m.call(ctx, "PUT", pathClock, histories.Encode(s), time.Second); err != nil {
 		return m.errorf("set its clocks: %w", err)
 	}
-	m.clocked = s
+	m.clocked = &s
 	return nil
 }
 
@@ -73,7 +82,7 @@ func (m *member) obey(ctx context.Context) error {
 		return m.errorf("its agent is busy: %w", ctx.Err())
 	}
 	defer func() { <-m.ruling }()
-	ls, version := m.w.held()
+	ls, version, _ := m.w.held()
 	rules := ls.rules(m.name, m.w.cfg.Nodes)
 	text := string(histories.Encode(rules))
 	if text == m.ruled {
