@@ -89,6 +89,9 @@ func TestAppendsAgreeWithDefinition(t *testing.T) {
 		if (res.Verdict == Valid) != want || res.Verdict == Unknown {
 			t.Errorf("%v %+v, by definition %v%s", res.Verdict, res.Anomalies, want, show(h))
 		}
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
 		for _, kind := range kindsIn(res) {
 			seen[kind]++
 		}

@@ -129,7 +129,11 @@ func TestClientsOfBroadcastAgreeWithDefinition(t *testing.T) {
 			}
 		}
 		for _, order := range []string{"total", "fifo"} {
-			got := kindsIn(Broadcast(BroadcastOptions{Order: order, Acks: true}).Check(t.Context(), h))
+			res := Broadcast(BroadcastOptions{Order: order, Acks: true}).Check(t.Context(), h)
+			for _, a := range res.Anomalies {
+				checkAnomaly(t, res, a, h)
+			}
+			got := kindsIn(res)
 			for _, kind := range []string{"phantom", "duplicate", "fifo-order", "lost", "non-monotonic-read", "order-gap", "total-order"} {
 				is := want[kind]
 				switch kind {

@@ -149,7 +149,11 @@ func TestBroadcastAgreesWithDefinition(t *testing.T) {
 		order := []string{"total", "fifo", "causal"}[r.IntN(3)]
 		ops, b := randomBroadcast(r, order)
 		h := historyOf(t, ops)
-		got := kindsIn(Broadcast(BroadcastOptions{Order: order}).Check(t.Context(), h))
+		res := Broadcast(BroadcastOptions{Order: order}).Check(t.Context(), h)
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
+		got := kindsIn(res)
 		want := map[string]bool{}
 		switch order {
 		case "total":

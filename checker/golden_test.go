@@ -3,11 +3,16 @@ package checker
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/cockroachdb/datadriven"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -108,11 +113,51 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// testdata/golden.txt is what is told of each golden history: the verdict, what
+// was counted, and the anomalies with the ops that show them.
+func TestGoldenTranscripts(t *testing.T) {
+	untold := map[string]golden{}
+	for _, g := range goldens(t) {
+		untold[g.Example] = g
+	}
+	datadriven.RunTest(t, "testdata/golden.txt", func(t *testing.T, d *datadriven.TestData) string {
+		g, ok := untold[d.Cmd]
+		if !ok {
+			t.Fatalf("%s: no golden history %s, or it was told before", d.Pos, d.Cmd)
+		}
+		delete(untold, d.Cmd)
+		r := g.check(t)
+		out := r.Verdict.String()
+		if r.Verdict == Unknown || r.Verdict == Vacuous {
+			out += ": " + r.Why
+		}
+		stats, err := json.Marshal(r.Stats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out += "\n" + string(stats)
+		for _, a := range r.Anomalies {
+			out += fmt.Sprintf("\n%s %v %s", a.Kind, a.Ops, a.Why)
+		}
+		return out + "\n"
+	})
+	for _, name := range sortedKeys(untold) {
+		t.Errorf("testdata/golden.txt does not tell of %s", name)
+	}
+}
+
+var saidOps = regexp.MustCompile(`\bops? (\d+)`)
+
 // checkAnomaly fails if a is not something to show to people.
 func checkAnomaly(t testing.TB, r Result, a Anomaly, h histories.History) {
 	t.Helper()
 	if a.Why == "" || strings.Contains(a.Why, "%!") || strings.Contains(a.Why, "\n") {
 		t.Errorf("%s: bad sentence %q", a.Kind, a.Why)
+	}
+	for _, said := range saidOps.FindAllStringSubmatch(a.Why, -1) {
+		if op, _ := strconv.Atoi(said[1]); r.Checker != "logs" && !slices.Contains(a.Ops, op) {
+			t.Errorf("%s: the sentence tells of op %d, which is not one of %v: %s", a.Kind, op, a.Ops, a.Why)
+		}
 	}
 	for _, op := range a.Ops {
 		if op < 0 || op >= h.Len() {

@@ -145,10 +145,12 @@ func checkWitness[S comparable, C any](t *testing.T, m Model[S, C], j judgement[
 	if j.found == nil {
 		return
 	}
-	last := 0
+	a, last := Anomaly{Kind: "nonlinearizable", Why: j.found.why}, 0
 	for _, i := range j.found.spans {
+		a.Ops = append(a.Ops, j.part[i].op())
 		last = max(last, j.part[i].op())
 	}
+	checkAnomaly(t, Result{}, a, h)
 	var trial []span[C]
 	for i, s := range j.part {
 		switch {

@@ -210,6 +210,9 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 			}
 		}
 		res := PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h)
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
 		if slices.Contains(kindsIn(res), "non-monotonic-read") != back || res.Stats["stale-reads"] != stale {
 			t.Errorf("found %+v and %v stale reads, by definition %v and %d%s", res.Anomalies, res.Stats["stale-reads"], back, stale, show(h))
 		}

@@ -311,7 +311,8 @@ func (r *raftCheck) cut(i int, n int32, idx uint64) {
 	}
 	has, want := m.log.at(idx+1), r.committed.at(idx+1)
 	if has.by > 0 && want.by > 0 && has.chain != 0 && has.chain == want.chain {
-		r.addf("committed-truncated", []int{want.by - 1, i}, "op %d: %s cut its log after %d, though entry %d (op %d) was committed", i, r.name(n), idx, idx+1, has.by-1)
+		r.addf("committed-truncated", compact([]int{want.by - 1, has.by - 1, i}), "op %d: %s cut its log after %d, though its entry %d (op %d) is the one that was committed (op %d)",
+			i, r.name(n), idx, idx+1, has.by-1, want.by-1)
 	}
 }
 

@@ -157,6 +157,9 @@ func TestRaftAgreesWithDefinition(t *testing.T) {
 		h := historyOf(t, ops)
 		res := Raft(RaftOptions{}).Check(t.Context(), h)
 		got := kindsIn(res)
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
 		for _, kind := range Kinds("raft") {
 			if kind == "no-progress" || kind == "durability-lost" {
 				continue

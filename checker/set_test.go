@@ -95,6 +95,9 @@ func TestSetFullAgreesWithDefinition(t *testing.T) {
 		if res.Verdict == Unknown {
 			t.Fatal(res.Why)
 		}
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
 		want := map[string]int{"stable": 0, "lost": 0, "stale": 0}
 		calls := h.Calls()
 		for _, c := range calls {

@@ -96,6 +96,9 @@ func TestVersionedAgreesWithDefinition(t *testing.T) {
 		if res.Verdict != cmp.Or(map[bool]Verdict{false: Invalid}[want], map[bool]Verdict{true: Vacuous}[len(part) == 0], Valid) {
 			t.Errorf("%v %+v, by definition %v%s", res.Verdict, res.Anomalies, want, show(h))
 		}
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
 		for _, kind := range kindsIn(res) {
 			seen[kind]++
 		}
