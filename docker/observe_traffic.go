@@ -79,8 +79,8 @@ func (y way) repeats() int {
 // patience is how long to wait for what is on its way.
 func (y way) patience() time.Duration {
 	d := silence + y.longest()
-	if y.rate > 0 { // a few packets, and what is before them
-		d += min(time.Duration(2000/float64(y.rate)*1e9), 3*time.Second)
+	if y.rate > 0 {
+		d += agent.Backlog(y.rate)
 	}
 	return d
 }

@@ -156,6 +156,16 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A packet that waits behind all that a narrow line holds is waited for.
+func TestPatience(t *testing.T) {
+	for _, rate := range []int64{1000, 10_000, 1_000_000} {
+		y := leases{fault("b", nemesis.Bandwidth, nemesis.Params{Rate: rate}, "n1")}.way("n1", "n2")
+		if got, want := y.patience(), agent.Backlog(rate); got < want {
+			t.Errorf("at %d bytes/s a probe is waited for %v, and may take %v", rate, got, want)
+		}
+	}
+}
+
 func TestComplete(t *testing.T) {
 	for _, c := range []struct {
 		answer string

@@ -239,8 +239,8 @@ func TestPacer(t *testing.T) {
 	for ok := true; ok && taken < 1000; taken++ {
 		_, ok = line.release(2*second, 100)
 	}
-	if taken < backlogMin/100 || taken > backlogMin/100+3 {
-		t.Errorf("%d packets of 100 bytes wait, want some %d", taken, backlogMin/100)
+	if taken < 60 || taken > 63 {
+		t.Errorf("%d packets of 100 bytes wait, want 6000 bytes of them", taken)
 	}
 }
 

@@ -15,14 +15,6 @@ type pacer struct {
 	rand *rand.Rand
 }
 
-// A bound on the rate comes with one on what waits: so many seconds' worth, or
-// so many bytes if that is more. What is beyond is dropped, as a router does,
-// or else TCP would fill the queue with minutes.
-const (
-	backlogTime = 0.5
-	backlogMin  = 6000
-)
-
 // release is when a packet of size bytes that came at now goes on. It is not
 // ok to wait: the packet is to be dropped.
 func (p *pacer) release(now int64, size int) (at int64, ok bool) {
@@ -39,8 +31,7 @@ func (p *pacer) release(now int64, size int) (at int64, ok bool) {
 	if p.rate > 0 {
 		// A packet is through when its last byte is: even a single one takes
 		// its time.
-		waits := float64(max(p.free-at, 0)) / 1e9 * float64(p.rate)
-		if waits > max(backlogTime*float64(p.rate), backlogMin) {
+		if p.free-at > int64(Backlog(p.rate)) {
 			return 0, false
 		}
 		p.free = max(p.free, at) + int64(float64(size)/float64(p.rate)*1e9)

@@ -72,7 +72,7 @@ type Rules struct {
 	// Duplicate sends messages to a peer twice.
 	Duplicate []Duplicate `json:"duplicate,omitempty"`
 	// Rate bounds the messages sent from here, in bytes per second; 0 is no
-	// bound.
+	// bound. Those that would wait longer than Backlog are dropped.
 	Rate int64 `json:"rate,omitempty"`
 	// Client drops what clients send here, and what is answered to them.
 	// The agent itself still reaches the node.
@@ -90,6 +90,13 @@ type Hold struct {
 type Duplicate struct {
 	To          string  `json:"to"`
 	Probability float64 `json:"probability"`
+}
+
+// Backlog is how long messages wait where rate bytes a second may be sent: half
+// a second, or the time that 6000 bytes take if that is longer. What is beyond
+// is dropped, as a router does, or else TCP would fill the queue with minutes.
+func Backlog(rate int64) time.Duration {
+	return max(time.Second/2, time.Duration(6000*1e9/float64(rate)))
 }
 
 // Probe measures the links from here to peers with UDP packets, which are
