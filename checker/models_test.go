@@ -1,0 +1,193 @@
+package checker
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// compactly makes a history of calls that took no time, in a small language:
+// "0 write 1" is process 0 writing 1, "0 write? 1" if nobody knows whether it
+// did, "0 write! 1" if it failed. Two keys: "0 write 1 @a".
+func compactly(t *testing.T, text string) histories.History {
+	t.Helper()
+	b := histories.Builder{Compact: true}
+	for call := range strings.SplitSeq(text, "; ") {
+		word := strings.SplitN(call, " ", 3)
+		op := histories.Op{Process: histories.Process(word[0][0] - '0'), Type: histories.OK}
+		f, value := word[1], "null"
+		if len(word) == 3 {
+			value = word[2]
+		}
+		value, key, keyed := strings.Cut(value, " @")
+		if op.Value = raw("%s", value); keyed {
+			op.Key = raw("%q", key)
+		}
+		switch f[len(f)-1] {
+		case '?':
+			op.Type, f = histories.Info, f[:len(f)-1]
+		case '!':
+			op.Type, f = histories.Fail, f[:len(f)-1]
+		}
+		op.F = f
+		if err := b.Add(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.History()
+}
+
+func TestModels(t *testing.T) {
+	for _, test := range []struct {
+		model, calls string
+		want         Verdict
+	}{
+		{"register", "0 write 1; 0 read 1", Valid},
+		{"register", "0 write [1, 2]; 0 read [1,2]", Valid}, // spaces do not matter
+		{"register", "0 write {\"a\": \"x y\"}; 0 read {\"a\":\"x y\"}", Valid},
+		{"register", "0 write! 1; 0 read null", Valid},
+		{"register", "0 write! 1; 0 read 1", Invalid},
+		{"register", "0 write 1 @a; 0 read null @b", Valid},
+		{"register", "0 write 1 @a; 0 read null @a", Invalid},
+		{"register", "0 write 1 @a; 0 write 1 @a; 0 write 1 @b; 0 read 1 @b; 0 read 2 @a", Invalid},
+		{"register", "0 read? 1; 1 read? 2", Vacuous},
+		{"cas-register", "0 write 1; 0 cas [1,2]; 0 cas [2,1]; 0 read 1", Valid},
+		{"cas-register", "0 write 1; 0 cas! [1,2]; 0 read 1", Valid},
+		{"cas-register", "0 write 1; 0 cas [2,1]; 0 write 2", Invalid},
+
+		{"queue", "0 enqueue 1; 0 enqueue 2; 0 dequeue 1; 0 dequeue 2; 0 dequeue null", Valid},
+		{"queue", "0 enqueue 1; 0 enqueue 2; 0 dequeue 2", Invalid},
+		{"queue", "0 enqueue 1; 0 enqueue 2; 1 dequeue?; 0 dequeue 2", Valid},
+		{"queue", "0 enqueue 1; 1 dequeue?; 0 dequeue null", Valid},
+		{"queue", "1 dequeue?; 0 enqueue 1; 0 dequeue 1", Valid},
+		{"queue", "0 dequeue 1", Invalid},
+		{"queue", "0 dequeue! 1; 0 dequeue null", Valid},
+		{"stack", "0 push 1; 0 push 2; 0 pop 2; 0 pop 1; 0 pop null", Valid},
+		{"stack", "0 push 1; 0 push 2; 0 pop 1", Invalid},
+		{"stack", "0 push 1; 0 push 2; 1 pop?; 0 pop 1", Valid},
+
+		{"mutex", "0 acquire; 0 release; 1 acquire; 1 release", Valid},
+		{"mutex", "0 acquire; 1 acquire", Invalid},
+		{"mutex", "0 acquire; 1 release", Invalid},
+		{"mutex", "0 release", Invalid},
+		{"mutex", "0 acquire; 0 release?; 1 acquire", Valid},
+		{"mutex", "0 acquire?; 1 acquire", Valid},
+		{"mutex", "0 acquire?; 1 release", Invalid},
+		{"mutex", "0 acquire?; 0 release; 1 acquire", Valid},
+		{"mutex", "0 acquire; 1 release?; 1 acquire", Invalid}, // who does not hold it cannot release it
+
+		{"counter", "0 add 2; 0 add -5; 0 read -3", Valid},
+		{"counter", "0 add 2; 0 read 3", Invalid},
+		{"counter", "0 add? 2; 1 read 2; 1 read 2", Valid},
+		{"counter", "0 add? 2; 1 read 2; 1 read 0", Invalid},
+		{"counter", "0 add! 2; 1 read 2", Invalid},
+		{"counter", "0 add 2; 0 read?; 1 read 2", Valid},
+
+		{"multi-register", `0 txn [["w",1,5],["w","a",6]]; 0 txn [["r",1,5],["r","a",6]]`, Valid},
+		{"multi-register", `0 txn [["w",1,5],["w","a",6]]; 0 txn [["r",1,5],["r","a",null]]`, Invalid},
+		{"multi-register", `0 txn [["write",1,5],["r",1,5],["w",1,6]]; 0 txn [["read",1,6],["r",2,null]]`, Valid},
+		{"multi-register", `0 txn? [["w",1,5],["w",2,5]]; 1 txn [["r",1,5]]; 1 txn [["r",2,5]]`, Valid},
+		{"multi-register", `0 txn? [["w",1,5],["w",2,5]]; 1 txn [["r",1,5]]; 1 txn [["r",2,null]]`, Invalid},
+		{"multi-register", `0 txn? [["r",1,7],["w",2,5]]; 1 txn [["r",2,5]]`, Valid}, // what it read is not known
+		{"multi-register", `0 txn [["r",1,7]]`, Invalid},
+		{"multi-register", `0 txn [["w",1,5]] @a; 0 txn [["r",1,5]] @b`, Valid}, // keys are in the transaction
+	} {
+		c, err := ByName("linearizable", options{"model": raw("%q", test.model)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := compactly(t, test.calls)
+		r := c.Check(t.Context(), h)
+		if r.Verdict != test.want {
+			t.Errorf("%s, %s: %v %s%+v, want %v", test.model, test.calls, r.Verdict, r.Why, r.Anomalies, test.want)
+		}
+		for _, a := range r.Anomalies {
+			checkAnomaly(t, r, a, h)
+		}
+	}
+}
+
+// The value that a register holds at first may be written, too.
+func TestInitialValueIsWrittenAgain(t *testing.T) {
+	c, err := ByName("linearizable", options{"init": raw("1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for calls, want := range map[string]Verdict{
+		"0 read 1; 0 write 2; 0 write 1; 0 read 1":       Valid,
+		"0 read 1; 0 write 2; 0 read 1":                  Invalid,
+		"0 read 1; 0 write 2; 1 write? 1; 0 read 1":      Valid,
+		"0 read null; 0 write 2":                         Invalid,
+		"0 cas [1,2]; 0 read 2; 0 cas [2,1]; 0 read 1":   Valid,
+		"0 cas [1,2]; 0 cas [1,3]":                       Invalid,
+		"0 cas [1,2]; 0 write? 1; 1 cas [1,3]; 1 read 3": Valid,
+	} {
+		if r := c.Check(t.Context(), compactly(t, calls)); r.Verdict != want {
+			t.Errorf("%s: %v %+v, want %v", calls, r.Verdict, r.Anomalies, want)
+		}
+	}
+}
+
+// What a checker cannot read is an error that names the op, and no verdict.
+func TestMalformedOpsAreNamed(t *testing.T) {
+	for _, test := range []struct{ checker, opts, calls, want string }{
+		{"linearizable", `{}`, "0 write 1; 0 cas 7", "op 1 (cas)"},
+		{"linearizable", `{}`, "0 write 1; 0 cas [7]", "op 1 (cas)"},
+		{"linearizable", `{}`, "0 write 1; 0 cas [7,8,9]", "op 1 (cas)"},
+		{"linearizable", `{}`, "0 write 1; 0 push 1", "op 1: f"},
+		{"linearizable", `{"model":"queue"}`, "0 enqueue 1; 0 push 1", "op 1: a queue"},
+		{"linearizable", `{"model":"counter"}`, "0 add 1; 0 read 1.5", "op 1 (read)"},
+		{"linearizable", `{"model":"counter"}`, "0 add 1; 0 add null", "op 1 (add)"},
+		{"linearizable", `{"model":"counter"}`, `0 add 1; 0 add? "7"`, "op 1 (add)"},
+		{"linearizable", `{"model":"multi-register"}`, `0 txn [["w",1,5]]; 0 write [["w",1,5]]`, "op 1 (write)"},
+		{"linearizable", `{"model":"multi-register"}`, `0 txn [["w",1,5]]; 0 txn [["x",1,5]]`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 append 1`, "op 1: f"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn 1`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [1]`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["r",1]]`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["r",1,[],1]]`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["w",1,1]]`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["r",1,7]]`, "op 1 (txn)"},
+		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["append",1,1]]`, "op 1 appends"},
+		{"set", `{}`, "0 add 1; 0 read 7", "op 1 (read)"},
+		{"set", `{}`, "0 add 1; 0 add? 1", "op 1 adds"},
+		{"set-full", `{}`, "0 add 1; 0 remove 1", "op 1: f"},
+		{"broadcast", `{}`, "0 broadcast 1; 0 read 7", "op 1 (read)"},
+		{"broadcast", `{}`, "0 broadcast 1; 1 broadcast 1", "op 1 broadcasts"},
+		{"versioned-register", `{}`, "0 write [1,1]; 0 read 7", "op 1 (read)"},
+		{"versioned-register", `{}`, "0 write [1,1]; 0 read [7]", "op 1 (read)"},
+		{"versioned-register", `{}`, `0 write [1,1]; 0 read [7,"x"]`, "op 1 (read)"},
+		{"versioned-register", `{}`, "0 write [1,1]; 0 read [7,1,1]", "op 1 (read)"},
+	} {
+		var opts options
+		if err := json.Unmarshal([]byte(test.opts), &opts); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ByName(test.checker, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := c.Check(t.Context(), compactly(t, test.calls)); r.Verdict != Unknown || !strings.Contains(r.Why, test.want) {
+			t.Errorf("%s, %s: %v %q, want %q", test.checker, test.calls, r.Verdict, r.Why, test.want)
+		}
+	}
+	for _, test := range []struct{ checker, f, value string }{
+		{"broadcast", "bcast", `{}`}, {"broadcast", "deliver", `{"id":null}`}, {"broadcast", "deliver", `7`},
+		{"primary-replica", "append", `{"op":"a"}`}, {"primary-replica", "append", `{"idx":1}`}, {"primary-replica", "apply", `{"idx":"1","op":"a"}`},
+		{"primary-replica", "truncate", `{}`}, {"primary-replica", "final-log", `{}`}, {"primary-replica", "final-log", `{"ops":3}`},
+		{"raft", "append", `{"term":1,"op":"a"}`}, {"raft", "append", `{"idx":1,"op":"a"}`}, {"raft", "append", `{"idx":0,"term":1}`}, {"raft", "apply", `{"idx":0}`},
+		{"raft", "commit", `{"idx":-1}`}, {"raft", "vote", `{"for":"n1"}`}, {"raft", "leader", `{"term":"x"}`}, {"raft", "snapshot", `{}`}, {"raft", "truncate", `7`},
+	} {
+		c, err := ByName(test.checker, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := historyOf(t, []histories.Op{{Process: histories.Named("n1"), Type: histories.Info, F: test.f, Value: raw("%s", test.value)}})
+		if r := c.Check(t.Context(), h); r.Verdict != Unknown || !strings.Contains(r.Why, fmt.Sprintf("op 0 (%s by n1)", test.f)) {
+			t.Errorf("%s, %s %s: %v %q", test.checker, test.f, test.value, r.Verdict, r.Why)
+		}
+	}
+}
