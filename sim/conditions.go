@@ -2,13 +2,14 @@ package sim
 
 import "time"
 
-// conditions draws the nature of links and clocks. Under Swarm each seed has
-// its own: a quiet rack, a far region, a lossy radio link; TCP's order or
-// none; clocks that agree or do not.
+// conditions draws the nature of links and clocks. They are those of a quiet
+// rack, whose links are TCP connections; under Swarm each seed has its own: a
+// far region, a lossy radio link; TCP's order or none; clocks that agree or do
+// not.
 func (w *World) conditions() {
 	d := w.stream("conditions").draw()
 	floor, mean := 100*time.Microsecond, 400*time.Microsecond
-	loss, twice, fifo, spread, skew := 0.0, 0.0, false, 1.0, 0.0
+	loss, twice, fifo, spread, skew := 0.0, 0.0, true, 1.0, 0.0
 	drift := 20e-6
 	if w.cfg.Swarm {
 		floor = time.Duration(d.magnitude(50e3, 5e6))

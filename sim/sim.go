@@ -31,7 +31,7 @@ type Config struct {
 	Leave    string        // operations by which a node leaves the group and
 	Join     string        // joins it again; empty if there are none
 	// Swarm has the seed draw the nature of links and clocks; else they are
-	// those of a quiet local network.
+	// those of a rack: TCP connections, and all nodes there at once.
 	Swarm bool
 	// MessagesMax bounds the messages between nodes in one second; a run that
 	// exceeds it ends with an error that names the message. 0 means 100,000.
@@ -121,9 +121,12 @@ func New(cfg Config) *World {
 	}
 	w.conditions()
 	for _, m := range w.machines {
-		// Machines do not start at the same instant.
 		d := w.stream("boot/" + string(m.id)).draw()
-		w.after(time.Duration(d.between(0, float64(50*time.Millisecond))), func() { w.start(m) })
+		late := time.Duration(0)
+		if cfg.Swarm { // clients may be there before all nodes are
+			late = time.Duration(d.between(0, float64(50*time.Millisecond)))
+		}
+		w.after(late, func() { w.start(m) })
 	}
 	return w
 }
