@@ -89,6 +89,10 @@ func TestShrink(t *testing.T) {
 	if s.Ops > 30 || s.Faults > 3 {
 		t.Errorf("%d operations and %d faults are left; want at most 30 and 3", s.Ops, s.Faults)
 	}
+	// On links that neither lose nor reorder there is a gap only by a fault.
+	if s.Manifest.Swarm || s.Faults == 0 {
+		t.Errorf("drawn conditions: %v, with %d faults; want ordinary ones, and a fault", s.Manifest.Swarm, s.Faults)
+	}
 	for range 2 {
 		_, again, err := trial(t, s.Manifest, s.Script).Simulate(context.Background())
 		if err != nil || again.Verdict != checker.Invalid {
