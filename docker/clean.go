@@ -119,44 +119,28 @@ func remove(ctx context.Context, cli *client.Client, run string) (r Report, err 
 	note(err)
 	// A node is in its agent's network: nodes go first.
 	isAgent := func(c container.Summary) bool { return c.Labels[labelRole] == roleAgent }
-	for _, agents := range []bool{false, true} {
-		note(inParallel(containers, func(c container.Summary) error {
-			if isAgent(c) != agents {
-				return nil
-			}
-			return removeContainer(ctx, cli, c.ID)
+	agents := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !isAgent(c) })
+	for _, some := range [][]container.Summary{slices.DeleteFunc(containers, isAgent), agents} {
+		note(each(some, &r.Containers, func(c container.Summary) (string, error) {
+			return strings.TrimPrefix(append(c.Names, c.ID)[0], "/"), removeContainer(ctx, cli, c.ID)
 		}))
-	}
-	for _, c := range containers {
-		name := c.ID
-		if len(c.Names) > 0 {
-			name = strings.TrimPrefix(c.Names[0], "/")
-		}
-		r.Containers = append(r.Containers, name)
 	}
 
 	networks, err := cli.NetworkList(ctx, network.ListOptions{Filters: mine})
 	note(err)
-	note(inParallel(networks, func(n network.Summary) error { return absent(cli.NetworkRemove(ctx, n.ID)) }))
-	for _, n := range networks {
-		r.Networks = append(r.Networks, n.Name)
-	}
+	note(each(networks, &r.Networks, func(n network.Summary) (string, error) { return n.Name, absent(cli.NetworkRemove(ctx, n.ID)) }))
 
 	volumes, err := cli.VolumeList(ctx, volume.ListOptions{Filters: mine})
 	note(err)
-	note(inParallel(volumes.Volumes, func(v *volume.Volume) error { return absent(cli.VolumeRemove(ctx, v.Name, true)) }))
-	for _, v := range volumes.Volumes {
-		r.Volumes = append(r.Volumes, v.Name)
-	}
+	note(each(volumes.Volumes, &r.Volumes, func(v *volume.Volume) (string, error) { return v.Name, absent(cli.VolumeRemove(ctx, v.Name, true)) }))
 
 	if run == "" {
 		images, err := cli.ImageList(ctx, image.ListOptions{All: true, Filters: mine})
 		note(err)
-		for _, i := range images {
+		note(each(images, &r.Images, func(i image.Summary) (string, error) {
 			_, err := cli.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
-			note(absent(err))
-			r.Images = append(r.Images, append(slices.Clone(i.RepoTags), i.ID)[0])
-		}
+			return append(i.RepoTags, i.ID)[0], absent(err)
+		}))
 	}
 	for _, names := range [][]string{r.Containers, r.Networks, r.Volumes, r.Images} {
 		slices.Sort(names)
@@ -188,6 +172,20 @@ func absent(err error) error {
 		return nil
 	}
 	return err
+}
+
+// each removes all items at once, and adds the names of those that are gone.
+func each[T any](items []T, gone *[]string, remove func(T) (name string, err error)) error {
+	var mu sync.Mutex
+	return inParallel(items, func(item T) error {
+		name, err := remove(item)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			*gone = append(*gone, name)
+		}
+		return err
+	})
 }
 
 // inParallel does f to each item at once and returns all that went wrong.
