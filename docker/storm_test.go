@@ -60,11 +60,12 @@ func TestStorm(t *testing.T) {
 			delete(open, op.Process)
 			switch {
 			case op.Type == histories.OK:
+			case op.Process == nemesis.Membership.Process(): // nobody may be left who could be asked
 			case op.F == nemesis.Inject && strings.HasPrefix(op.Error, "hidden by "):
 			case op.F == nemesis.Inject:
 				unseen++
 				t.Logf("%s %s: %s: %s", op.Process, op.F, op.Error, op.Value)
-			case again[op.Process] < 5: // as a schedule does
+			case again[op.Process] < 1: // as a schedule does
 				again[op.Process]++
 				f, err := nemesis.Decode(op)
 				if err != nil {
@@ -80,7 +81,7 @@ func TestStorm(t *testing.T) {
 		}
 	}
 	// A machine that has no time for its nodes hides a fault now and then.
-	if unseen > faults/10 {
+	if unseen > faults/30 {
 		t.Errorf("%d of %d faults were not seen at their victims", unseen, faults)
 	}
 	if err := d.w.Heal(t.Context()); err != nil {
