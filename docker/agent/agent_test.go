@@ -244,6 +244,34 @@ func TestPacer(t *testing.T) {
 	}
 }
 
+// What waits on a narrow line is ahead of what comes after a change of rules,
+// unless it was let go.
+func TestTurn(t *testing.T) {
+	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(wake)
+	q := &queue{wake: wake}
+	second := int64(time.Second)
+	for _, cured := range []bool{false, true} {
+		pace := &pacer{rate: 1000}
+		pace.release(0, 1000)
+		if cured {
+			q.release()
+		}
+		q.set(pacer{rate: 1000})
+		want := 2 * second
+		if cured {
+			want = second
+		}
+		pace, flush := q.turn(pace)
+		if at, _ := pace.release(0, 1000); at != want || flush != cured {
+			t.Errorf("cured %v: a second's worth is through at %v, want %v; flush %v", cured, time.Duration(at), time.Duration(want), flush)
+		}
+	}
+}
+
 // What the kernel would send for two packets, one of them cut short.
 func TestPackets(t *testing.T) {
 	header := func(id uint32) []byte { return append(binary.BigEndian.AppendUint32(nil, id), 8, 0, 1) }

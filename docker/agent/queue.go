@@ -85,8 +85,8 @@ func (q *queue) configure() error {
 	if err := unix.Bind(q.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	// Without these a burst may overrun the socket: packets would be lost that
-	// should be late. Neither is worth failing for.
+	// Without these a burst may overrun the socket: packets would pass at once
+	// that should be late. Neither is worth failing for.
 	_ = unix.SetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queueSockSize)
 	_ = unix.SetsockoptInt(q.fd, unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1)
 	var maxLen [4]byte
@@ -151,6 +151,22 @@ func (q *queue) signal() {
 	_, _ = unix.Write(q.wake, one) // fails only if it has been signalled 2^64 times
 }
 
+// turn is the pacer that follows pace, and whether to let go of what waits. If
+// not, that is still ahead on the line: or else rules that change, whatever
+// they are about, would double the rate and have later packets overtake.
+func (q *queue) turn(pace *pacer) (next *pacer, flush bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if flush = q.flush; q.next != nil {
+		if !flush {
+			q.next.free = pace.free
+		}
+		pace = q.next
+	}
+	q.next, q.flush = nil, false
+	return pace, flush
+}
+
 // run is a thread of its own: a timer of the Go runtime would be late by more
 // than many a delay is long.
 func (q *queue) run() {
@@ -172,14 +188,8 @@ func (q *queue) run() {
 		_, _ = unix.Ppoll(fds, timeout, nil) // if interrupted, look again
 		if fds[1].Revents != 0 {
 			_, _ = unix.Read(q.wake, buf[:8])
-			q.mu.Lock()
-			if q.next != nil {
-				pace, q.next = q.next, nil
-			}
-			flush := q.flush
-			q.flush = false
-			q.mu.Unlock()
-			if flush {
+			flush := false
+			if pace, flush = q.turn(pace); flush {
 				for len(wait) > 0 {
 					q.decide(heap.Pop(&wait).(parcel).id, pass)
 				}
