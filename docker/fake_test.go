@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"math"
@@ -229,4 +230,32 @@ func TestLinkLost(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the world goes on without an agent")
 	}
+}
+
+// Who asks an agent that takes no requests waits as long as he wanted, not for
+// ever; nor does who closes the way to it.
+func TestLinkStuck(t *testing.T) {
+	w := fakeWorld(t, nil, nil)
+	near, far := net.Pipe()
+	defer far.Close()
+	l := &link{cli: w.cli, conn: &types.HijackedResponse{Conn: near, Reader: bufio.NewReader(near)}, open: map[uint64]chan<- agent.Response{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error)
+	go func() {
+		_, err := l.ask(ctx, agent.Request{Able: true})
+		asked <- err
+	}()
+	if _, err := far.Read(make([]byte, 1)); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case err := <-asked:
+		if err == nil {
+			t.Error("an agent that heard one byte answers")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("who asks waits on")
+	}
+	l.close()
 }

@@ -144,7 +144,11 @@ func (l *link) ask(ctx context.Context, r agent.Request) (agent.Response, error)
 	l.open[r.ID] = answer
 	line, err := json.Marshal(r)
 	if err == nil {
+		// Where a request is not taken in time the connection is no good, and
+		// a half of it would spoil the next.
+		stop := context.AfterFunc(ctx, l.conn.Close)
 		_, err = l.conn.Conn.Write(append(line, '\n'))
+		stop()
 	}
 	l.mu.Unlock()
 	if err != nil {
