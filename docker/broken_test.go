@@ -262,6 +262,8 @@ func TestAbandoned(t *testing.T) {
 	if err != nil || line != "up\n" {
 		t.Errorf("the harness says %q, %v", line, err)
 	}
+	// It keeps what it has seen, which comes a moment after the node is up.
+	eventually(t, "records arrive", func() bool { return strings.Contains(read(t, cfg, "n1", "records.jsonl"), `"started"`) })
 	cmd.Process.Kill()
 	cmd.Wait()
 
