@@ -117,6 +117,10 @@ func TestFindings(t *testing.T) {
 	if r.Truncated["lost"] != 100-CasesMax || len(r.Truncated) != 1 {
 		t.Errorf("truncated %v", r.Truncated)
 	}
+	part := Func(func(context.Context, histories.History) Result { return r })
+	if all := All("all", part, part).Check(t.Context(), histories.History{}); all.Truncated["lost"] != 2*(100-CasesMax) || len(all.Truncated) != 1 {
+		t.Errorf("truncated in all %v", all.Truncated)
+	}
 	defer func() {
 		if recover() == nil {
 			t.Error("a kind that is not on the checker's list was accepted")
@@ -307,6 +311,31 @@ func TestExceptions(t *testing.T) {
 		}
 	}
 	t.Error("no golden history d-ex-1")
+}
+
+func TestPanics(t *testing.T) {
+	record := func(f, value string) histories.Op {
+		return histories.Op{Process: histories.Named("n1"), Type: histories.Info, F: f, Value: raw("%s", value)}
+	}
+	h := historyOf(t, []histories.Op{
+		record("panic", `{"error":"boom\nat line 7"}`), record("crash", `{"kind":"panic"}`), record("restart", `{}`), // one panic
+		record("crash", `{"kind":"panic"}`), record("restart", `{}`), // another, of which only the crash is on record
+		record("panic", `7`), record("crash", `{"kind":"kill"}`), record("crash", `{"kind":"power"}`), record("crash", `{"kind":"stop"}`), record("crash", `{}`),
+		record("crash", `{"kind":"exit status 3"}`),
+		{Process: 0, Type: histories.Invoke, F: "crash", Value: raw(`{"kind":"mine"}`)}, // a client's operation is none
+	})
+	r := Panics().Check(t.Context(), h)
+	var got []string
+	for _, a := range r.Anomalies {
+		got = append(got, fmt.Sprint(a.Kind, a.Ops, " ", a.Why))
+	}
+	want := []string{
+		"node-panic[0] op 0: n1 panicked: boom", "node-panic[3] op 3: n1 panicked", "node-panic[5] op 5: n1 panicked: 7",
+		"unplanned-crash[10] op 10: n1 ended, and no fault asked it to: exit status 3",
+	}
+	if !slices.Equal(got, want) || r.Stats["crashes"] != 7 {
+		t.Errorf("%q and %v crashes, want %q", got, r.Stats["crashes"], want)
+	}
 }
 
 func TestVerdictText(t *testing.T) {

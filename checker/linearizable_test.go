@@ -46,8 +46,8 @@ next:
 
 // randomRegister is a history of a register, right or with one answer changed.
 // Values are unique, or few.
-func randomRegister(r *rand.Rand, n int, unique bool) []histories.Op {
-	state, last := "null", 0
+func randomRegister(r *rand.Rand, n int, unique bool, init string) []histories.Op {
+	state, last := init, 0
 	value := func() string {
 		if unique {
 			last++
@@ -102,8 +102,15 @@ func randomRegister(r *rand.Rand, n int, unique bool) []histories.Op {
 func TestLinearizableAgreesWithDefinition(t *testing.T) {
 	invalid, shaped, searched := 0, 0, 0
 	random(t, 3000, func(t *testing.T, r *rand.Rand) {
-		h := historyOf(t, randomRegister(r, 1+r.IntN(7), r.IntN(2) == 0))
-		m := Register(RegisterOptions{Mismatch: r.IntN(2) == 0})
+		init := []string{"null", "1"}[r.IntN(2)]
+		ops := randomRegister(r, 1+r.IntN(7), r.IntN(2) == 0, init)
+		if r.IntN(4) == 0 { // failures that say nothing
+			for i := range ops {
+				ops[i].Error = ""
+			}
+		}
+		h := historyOf(t, ops)
+		m := Register(RegisterOptions{Init: raw("%s", init), Mismatch: r.IntN(2) == 0})
 		_, parts, err := m.split(h)
 		if err != nil {
 			t.Fatal(err)
@@ -229,16 +236,19 @@ func TestObjectsAgreeWithDefinition(t *testing.T) {
 // not told apart: otherwise there would be 2^40 sets of them.
 func TestCallsOfUnknownOutcomeAreCounted(t *testing.T) {
 	for _, test := range []struct {
+		calls           histories.Process
 		model, f, value string
 		then            string // what a process reads in the end, one after another
 		take            string
 		want            Verdict
 	}{
-		{"counter", "add", "1", "20 21 40", "read", Valid},
-		{"counter", "add", "1", "20 19", "read", Invalid},
-		{"counter", "add", "1", "41", "read", Invalid},
-		{"queue", "enqueue", "7", "7 7 7 null 7", "dequeue", Valid},
-		{"queue", "enqueue", "7", "7 8", "dequeue", Invalid},
+		{40, "counter", "add", "1", "20 21 40", "read", Valid},
+		{40, "counter", "add", "1", "20 19", "read", Invalid},
+		{40, "counter", "add", "1", "41", "read", Invalid},
+		{300, "counter", "add", "1", "20 290 300", "read", Valid},
+		{300, "counter", "add", "1", "20 290 301", "read", Invalid},
+		{40, "queue", "enqueue", "7", "7 7 7 null 7", "dequeue", Valid},
+		{40, "queue", "enqueue", "7", "7 8", "dequeue", Invalid},
 	} {
 		b := histories.Builder{Compact: true}
 		add := func(op histories.Op) {
@@ -246,7 +256,7 @@ func TestCallsOfUnknownOutcomeAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for p := range histories.Process(40) {
+		for p := range test.calls {
 			add(histories.Op{Process: p, Type: histories.Info, F: test.f, Value: raw("%s", test.value)})
 		}
 		for v := range strings.FieldsSeq(test.then) {
@@ -267,7 +277,7 @@ func TestCallsOfUnknownOutcomeAreCounted(t *testing.T) {
 func TestSearchAgreesWithPorcupine(t *testing.T) {
 	verdicts := map[bool]int{}
 	random(t, 60, func(t *testing.T, r *rand.Rand) {
-		ops := randomRegister(r, 60, false)
+		ops := randomRegister(r, 60, false, "null")
 		for i := range ops { // few wrong answers
 			if ops[i].F == "cas" && ops[i].Type == histories.OK && r.IntN(2) == 0 {
 				ops[i].Type = histories.Info
@@ -318,7 +328,7 @@ func TestSearchAgreesWithPorcupine(t *testing.T) {
 func TestSearchOfCallsThatTookNoTime(t *testing.T) {
 	verdicts := map[bool]int{}
 	random(t, 400, func(t *testing.T, r *rand.Rand) {
-		ops := randomRegister(r, 40, false)
+		ops := randomRegister(r, 40, false, "null")
 		b := histories.Builder{Compact: true}
 		for i, op := range ops {
 			if i+1 < len(ops) && op.Type == histories.Invoke && op.Process == ops[i+1].Process && op.F != "cas" {
@@ -408,6 +418,47 @@ func TestPorcupineGivesUp(t *testing.T) {
 	cancel()
 	if ok, decided := depthFirst(ctx, m, parts[0], 1<<30); decided && !ok {
 		t.Error("a context that has ended made it decide that the history is not linearizable")
+	}
+}
+
+// Where the search gives up, porcupine may come to a verdict: it goes depth
+// first.
+func TestPorcupineDecides(t *testing.T) {
+	var ops []histories.Op
+	for _, typ := range []histories.Type{histories.Invoke, histories.OK} {
+		for p := range histories.Process(14) {
+			ops = append(ops, histories.Op{Process: p, Type: typ, F: "write", Value: raw("%d", p/2)})
+		}
+	}
+	h := historyOf(t, ops)
+	m := Register(RegisterOptions{})
+	_, parts, err := m.split(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := newSearch(m, parts[0], 500).run(t.Context()); out.decided {
+		t.Fatal("the history is too easy")
+	}
+	if r := Linearizable(m, LinearizableOptions{Budget: 500}).Check(t.Context(), h); r.Verdict != Valid {
+		t.Errorf("%v %s", r.Verdict, r.Why)
+	}
+}
+
+// Of many undecided objects the first are named, and the others counted.
+func TestManyUndecidedObjects(t *testing.T) {
+	for _, n := range []int{CasesMax, CasesMax + 3} {
+		var ops []histories.Op
+		for k := range n {
+			for _, op := range manyWrites(6) {
+				op.Process += histories.Process(10 * k)
+				op.Key = raw(`"k%d"`, k)
+				ops = append(ops, op)
+			}
+		}
+		r := Linearizable(Register(RegisterOptions{}), LinearizableOptions{Budget: 1}).Check(t.Context(), historyOf(t, ops))
+		if r.Verdict != Unknown || strings.Contains(r.Why, "and 3 more") != (n > CasesMax) || strings.Count(r.Why, "not decided") != CasesMax {
+			t.Errorf("%d objects: %v %s", n, r.Verdict, r.Why)
+		}
 	}
 }
 
