@@ -135,7 +135,7 @@ func remove(ctx context.Context, cli *client.Client, run string) (r Report, err 
 	note(each(volumes.Volumes, &r.Volumes, func(v *volume.Volume) (string, error) { return v.Name, absent(cli.VolumeRemove(ctx, v.Name, true)) }))
 
 	if run == "" {
-		images, err := cli.ImageList(ctx, image.ListOptions{All: true, Filters: mine})
+		images, err := cli.ImageList(ctx, image.ListOptions{All: true, Filters: ourImages()})
 		note(err)
 		note(each(images, &r.Images, func(i image.Summary) (string, error) {
 			_, err := cli.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})

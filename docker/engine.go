@@ -81,13 +81,17 @@ func gateway(daemon string) (reach, publish string) {
 	return u.Hostname(), "0.0.0.0"
 }
 
-// ours selects what torture made: everything, or all of one run.
+// ours selects what runs made: all of them, or one. The label of torture alone
+// would not do: a container inherits it from its image, whoever made it.
 func ours(run string) filters.Args {
 	if run == "" {
-		return filters.NewArgs(filters.Arg("label", label+"=1"))
+		return filters.NewArgs(filters.Arg("label", label+"=1"), filters.Arg("label", labelRun))
 	}
 	return filters.NewArgs(filters.Arg("label", label+"=1"), filters.Arg("label", labelRun+"="+run))
 }
+
+// ourImages selects the images that torture made, which are no run's.
+func ourImages() filters.Args { return filters.NewArgs(filters.Arg("label", label+"=1")) }
 
 func labels(run string) map[string]string {
 	l := map[string]string{label: "1"}

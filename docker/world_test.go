@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/torture-harness/torture/histories"
@@ -223,4 +224,30 @@ func abandon(dir string) {
 	_ = w
 	fmt.Println("up")
 	select {}
+}
+
+// A container that somebody made of our image has its labels, and is not ours.
+func TestOthersAreLeftAlone(t *testing.T) {
+	d := start(t, config(t, 1))
+	foreign, err := d.w.cli.ContainerCreate(t.Context(), &container.Config{Image: d.w.image, Cmd: []string{"help"}}, nil, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.w.cli.ContainerRemove(context.Background(), foreign.ID, container.RemoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	}()
+	found, err := d.w.cli.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ours("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for _, c := range found {
+		ids[c.ID] = true
+	}
+	m := d.w.members[0]
+	if ids[foreign.ID] || !ids[m.nodeID] || !ids[m.agentID] {
+		t.Errorf("clean would remove %v: want %s and %s, and not %s", ids, m.nodeID, m.agentID, foreign.ID)
+	}
 }
