@@ -325,6 +325,9 @@ func (r *raftCheck) commit(i int, n int32, idx uint64) {
 		for k := max(m.known+1, m.log.first()); k <= min(idx, m.log.last()); k++ {
 			m.log.set(k, r.committed.at(k))
 		}
+		if idx > m.log.last() { // it got more entries than are on record
+			m.log.put(idx, r.committed.at(idx))
+		}
 	}
 	m.commit, m.commits, m.known = idx, i, max(m.known, idx)
 	if has, want := m.log.at(idx), r.committed.at(idx); has.by > 0 && want.by > 0 && !has.same(want) {

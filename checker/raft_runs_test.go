@@ -1,0 +1,191 @@
+package checker
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// raftRun is a run of Raft that goes right, as nodes would record it: they
+// elect, append, replicate, commit, apply, crash before the last thing they did
+// is on record, and send each other snapshots.
+type raftRun struct {
+	r      *rand.Rand
+	nodes  []*raftMember
+	term   int
+	leader *raftMember // of term, as long as it is up
+	ops    []histories.Op
+}
+
+type raftMember struct {
+	name                  string
+	up                    bool
+	term                  int // of its last vote
+	log                   []plainEntry
+	base                  int // the log up to here is in a snapshot
+	commit, applied, done int
+	silent                bool // what it does is not on record: it is about to crash
+}
+
+func (g *raftRun) record(m *raftMember, f, format string, args ...any) {
+	if !m.silent {
+		g.ops = append(g.ops, histories.Op{Process: histories.Named(m.name), Type: histories.Info, F: f, Value: raw(format, args...)})
+	}
+}
+
+func (g *raftRun) append(m *raftMember, e plainEntry) {
+	m.log = append(slices.Clip(m.log), e)
+	g.record(m, "append", `{"term":%d,"idx":%d,"op":%q}`, e.term, len(m.log), e.op)
+}
+
+// elect lets m win if a majority finds its log no worse than its own.
+func (g *raftRun) elect(m *raftMember) {
+	last := func(m *raftMember) [2]int {
+		if len(m.log) == 0 {
+			return [2]int{}
+		}
+		return [2]int{m.log[len(m.log)-1].term, len(m.log)}
+	}
+	var voters []*raftMember
+	for _, v := range g.nodes {
+		if a, b := last(m), last(v); v.up && (a[0] > b[0] || a[0] == b[0] && a[1] >= b[1]) {
+			voters = append(voters, v)
+		}
+	}
+	g.term++
+	for _, v := range voters {
+		g.record(v, "vote", `{"term":%d,"for":%q}`, g.term, m.name)
+	}
+	if g.leader = nil; len(voters) > len(g.nodes)/2 {
+		g.leader = m
+		g.record(m, "leader", `{"term":%d}`, g.term)
+	}
+}
+
+// replicate makes m's log that of the leader, or begins to.
+func (g *raftRun) replicate(m *raftMember) {
+	l := g.leader
+	same := m.base
+	for same < min(len(m.log), len(l.log)) && m.log[same] == l.log[same] {
+		same++
+	}
+	if same < l.base { // the leader has no such entries any more
+		m.log, m.base = slices.Clone(l.log[:l.base]), l.base
+		m.commit, m.applied, m.done = max(m.commit, l.base), l.base, l.base
+		g.record(m, "snapshot", `{"idx":%d,"hash":"%x"}`, m.base, fmt.Sprint(m.log))
+		return
+	}
+	if len(m.log) > same && len(l.log) > same {
+		m.log = m.log[:same]
+		g.record(m, "truncate", `{"idx":%d}`, same)
+	}
+	for _, e := range l.log[same:] {
+		g.append(m, e)
+		if g.r.IntN(4) == 0 {
+			return
+		}
+	}
+	if len(m.log) <= len(l.log) && l.commit > m.commit && slices.Equal(m.log, l.log[:len(m.log)]) {
+		m.commit = max(m.commit, min(l.commit, len(m.log)))
+		g.record(m, "commit", `{"idx":%d}`, m.commit)
+	}
+}
+
+func (g *raftRun) commit() {
+	l := g.leader
+	for idx := len(l.log); idx > l.commit && l.log[idx-1].term == g.term; idx-- {
+		have := 0
+		for _, m := range g.nodes {
+			if len(m.log) >= idx && slices.Equal(m.log[:idx], l.log[:idx]) {
+				have++
+			}
+		}
+		if have > len(g.nodes)/2 {
+			l.commit = idx
+			g.record(l, "commit", `{"idx":%d}`, idx)
+			return
+		}
+	}
+}
+
+func (g *raftRun) crash(m *raftMember) {
+	m.silent = false
+	g.record(m, "crash", `{"kind":"kill"}`)
+	m.up = false
+	if m == g.leader {
+		g.leader = nil
+	}
+}
+
+func (g *raftRun) restart(m *raftMember) {
+	g.record(m, "restart", `{}`)
+	m.up, m.commit, m.applied = true, m.base, m.base
+	if g.r.IntN(2) == 0 {
+		g.record(m, "truncate", `{"idx":%d}`, len(m.log)) // where the log ends
+	}
+}
+
+func (g *raftRun) step() {
+	m := g.nodes[g.r.IntN(len(g.nodes))]
+	switch k := g.r.IntN(16); {
+	case !m.up:
+		if k < 6 {
+			g.restart(m)
+		}
+	case k == 0:
+		g.crash(m)
+	case k == 1: // it does one thing more than it records
+		m.silent = true
+		if g.leader != nil && m != g.leader {
+			g.replicate(m)
+		}
+		g.crash(m)
+	case k == 2, g.leader == nil:
+		g.elect(m)
+	case m == g.leader && k < 8:
+		g.append(m, plainEntry{g.term, fmt.Sprint("e", len(g.ops))})
+	case m == g.leader:
+		g.commit()
+	case k < 13:
+		g.replicate(m)
+	case k == 13 && m.applied > m.base:
+		m.base = m.applied
+		g.record(m, "snapshot", `{"idx":%d,"hash":"%x"}`, m.base, fmt.Sprint(m.log[:m.base]))
+	case m.applied < m.commit:
+		m.applied++
+		m.done = max(m.done, m.applied)
+		g.record(m, "apply", `{"idx":%d,"op":%q}`, m.applied, m.log[m.applied-1].op)
+	}
+}
+
+func newRaftRun(r *rand.Rand) *raftRun {
+	g := &raftRun{r: r}
+	for i := range 3 {
+		g.nodes = append(g.nodes, &raftMember{name: fmt.Sprint("n", i+1), up: true})
+	}
+	for range 30 + r.IntN(150) {
+		g.step()
+	}
+	return g
+}
+
+func TestRaftAcceptsRightRuns(t *testing.T) {
+	records := map[string]int{}
+	random(t, 1500, func(t *testing.T, r *rand.Rand) {
+		g := newRaftRun(r)
+		for _, op := range g.ops {
+			records[op.F]++
+		}
+		h := historyOf(t, g.ops)
+		if res := Raft(RaftOptions{}).Check(t.Context(), h); len(res.Anomalies) > 0 || res.Verdict == Unknown {
+			t.Errorf("%v %s %+v%s", res.Verdict, res.Why, res.Anomalies, show(h))
+		}
+	})
+	t.Log(records)
+	if len(records) != 9 {
+		t.Errorf("not every kind of record was made: %v", records)
+	}
+}
