@@ -14,6 +14,7 @@ import (
 // is on record, and send each other snapshots.
 type raftRun struct {
 	r      *rand.Rand
+	bug    string // what goes wrong, if anything
 	nodes  []*raftMember
 	term   int
 	leader *raftMember // of term, as long as it is up
@@ -51,13 +52,16 @@ func (g *raftRun) elect(m *raftMember) {
 	}
 	var voters []*raftMember
 	for _, v := range g.nodes {
-		if a, b := last(m), last(v); v.up && (a[0] > b[0] || a[0] == b[0] && a[1] >= b[1]) {
+		if a, b := last(m), last(v); v.up && (g.bug == "elects anybody" || a[0] > b[0] || a[0] == b[0] && a[1] >= b[1]) {
 			voters = append(voters, v)
 		}
 	}
 	g.term++
 	for _, v := range voters {
 		g.record(v, "vote", `{"term":%d,"for":%q}`, g.term, m.name)
+		if g.bug == "votes twice" && g.r.IntN(20) == 0 {
+			g.record(v, "vote", `{"term":%d,"for":"nobody"}`, g.term)
+		}
 	}
 	if g.leader = nil; len(voters) > len(g.nodes)/2 {
 		g.leader = m
@@ -71,6 +75,9 @@ func (g *raftRun) replicate(m *raftMember) {
 	same := m.base
 	for same < min(len(m.log), len(l.log)) && m.log[same] == l.log[same] {
 		same++
+	}
+	if len(l.log) < m.base { // a leader that should not be
+		return
 	}
 	if same < l.base { // the leader has no such entries any more
 		m.log, m.base = slices.Clone(l.log[:l.base]), l.base
@@ -103,7 +110,7 @@ func (g *raftRun) commit() {
 				have++
 			}
 		}
-		if have > len(g.nodes)/2 {
+		if have > len(g.nodes)/2 || g.bug == "commits alone" {
 			l.commit = idx
 			g.record(l, "commit", `{"idx":%d}`, idx)
 			return
@@ -115,6 +122,9 @@ func (g *raftRun) crash(m *raftMember) {
 	m.silent = false
 	g.record(m, "crash", `{"kind":"kill"}`)
 	m.up = false
+	if n := len(m.log); g.bug == "does not sync" && n > m.base {
+		m.log = m.log[:m.base+g.r.IntN(n-m.base)]
+	}
 	if m == g.leader {
 		g.leader = nil
 	}
@@ -130,9 +140,9 @@ func (g *raftRun) restart(m *raftMember) {
 
 func (g *raftRun) step() {
 	m := g.nodes[g.r.IntN(len(g.nodes))]
-	switch k := g.r.IntN(16); {
+	switch k := g.r.IntN(32); {
 	case !m.up:
-		if k < 6 {
+		if k < 16 {
 			g.restart(m)
 		}
 	case k == 0:
@@ -145,24 +155,32 @@ func (g *raftRun) step() {
 		g.crash(m)
 	case k == 2, g.leader == nil:
 		g.elect(m)
-	case m == g.leader && k < 8:
+	case m == g.leader && k < 16:
 		g.append(m, plainEntry{g.term, fmt.Sprint("e", len(g.ops))})
 	case m == g.leader:
 		g.commit()
-	case k < 13:
+	case k < 20:
 		g.replicate(m)
-	case k == 13 && m.applied > m.base:
+	case k < 22 && m.applied > m.base && m.applied <= len(m.log):
 		m.base = m.applied
-		g.record(m, "snapshot", `{"idx":%d,"hash":"%x"}`, m.base, fmt.Sprint(m.log[:m.base]))
-	case m.applied < m.commit:
+		state := fmt.Sprint(m.log[:m.base])
+		if g.bug == "drops state from snapshots" {
+			state = m.name
+		}
+		g.record(m, "snapshot", `{"idx":%d,"hash":"%x"}`, m.base, state)
+	case m.applied < min(m.commit, len(m.log)):
 		m.applied++
 		m.done = max(m.done, m.applied)
-		g.record(m, "apply", `{"idx":%d,"op":%q}`, m.applied, m.log[m.applied-1].op)
+		op := m.log[m.applied-1].op
+		if g.bug == "applies what it likes" && g.r.IntN(20) == 0 {
+			op = "x"
+		}
+		g.record(m, "apply", `{"idx":%d,"op":%q}`, m.applied, op)
 	}
 }
 
-func newRaftRun(r *rand.Rand) *raftRun {
-	g := &raftRun{r: r}
+func newRaftRun(r *rand.Rand, bug string) *raftRun {
+	g := &raftRun{r: r, bug: bug}
 	for i := range 3 {
 		g.nodes = append(g.nodes, &raftMember{name: fmt.Sprint("n", i+1), up: true})
 	}
@@ -175,7 +193,7 @@ func newRaftRun(r *rand.Rand) *raftRun {
 func TestRaftAcceptsRightRuns(t *testing.T) {
 	records := map[string]int{}
 	random(t, 1500, func(t *testing.T, r *rand.Rand) {
-		g := newRaftRun(r)
+		g := newRaftRun(r, "")
 		for _, op := range g.ops {
 			records[op.F]++
 		}
@@ -187,5 +205,41 @@ func TestRaftAcceptsRightRuns(t *testing.T) {
 	t.Log(records)
 	if len(records) != 9 {
 		t.Errorf("not every kind of record was made: %v", records)
+	}
+}
+
+// A node that does one thing wrong, all along, is found, and by its name.
+func TestRaftFindsWhatWentWrong(t *testing.T) {
+	for _, test := range []struct {
+		bug   string
+		kinds []string // at least one is found
+	}{
+		{"votes twice", []string{"double-vote"}},
+		{"applies what it likes", []string{"state-machine-safety"}},
+		{"drops state from snapshots", []string{"state-machine-safety"}},
+		{"does not sync", []string{"durability-lost", "leader-completeness", "committed-truncated", "state-machine-safety", "log-matching"}},
+		{"elects anybody", []string{"log-matching", "leader-completeness", "committed-truncated", "state-machine-safety", "durability-lost"}},
+		{"commits alone", []string{"log-matching", "leader-completeness", "committed-truncated", "state-machine-safety", "durability-lost"}},
+	} {
+		found := map[string]int{}
+		random(t, 200, func(t *testing.T, r *rand.Rand) {
+			h := historyOf(t, newRaftRun(r, test.bug).ops)
+			res := Raft(RaftOptions{}).Check(t.Context(), h)
+			found[res.Verdict.String()]++
+			named := false
+			for _, kind := range kindsIn(res) {
+				found[kind]++
+				named = named || slices.Contains(test.kinds, kind)
+			}
+			if res.Verdict != Valid && !named {
+				t.Errorf("%s: %+v%s", test.bug, res.Anomalies, show(h))
+			}
+			for _, a := range res.Anomalies {
+				checkAnomaly(t, res, a, h)
+			}
+		})
+		if t.Log(test.bug, found); found["invalid"] < 20 {
+			t.Errorf("%s: found %v", test.bug, found)
+		}
 	}
 }
