@@ -56,6 +56,17 @@ func show(h histories.History) string {
 	return s
 }
 
+// finish makes the calls that begin at op from, or later, final ones.
+func finish(ops []histories.Op, from int) {
+	final := map[histories.Process]bool{}
+	for i, op := range ops {
+		if op.Type == histories.Invoke {
+			final[op.Process] = i >= from
+		}
+		ops[i].Final = final[op.Process]
+	}
+}
+
 // clients makes a history of n calls by overlapping clients. Each call takes
 // effect at one moment between its ends, or, if its outcome becomes unknown,
 // perhaps never: effect is called then and returns what the call returns, or
