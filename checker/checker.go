@@ -38,7 +38,7 @@ func (v *Verdict) UnmarshalText(b []byte) error {
 	return fmt.Errorf("verdict %q: want one of %v", b, verdictNames)
 }
 
-// worse orders verdicts for composition: invalid beats vacuous beats unknown
+// rank orders verdicts for composition: invalid beats vacuous beats unknown
 // beats valid.
 func (v Verdict) rank() int { return [...]int{1, 0, 3, 2}[v] }
 

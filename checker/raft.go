@@ -97,7 +97,6 @@ type raftCommit struct{ term, idx uint64 }
 
 type raftNode struct {
 	log     raftLog
-	life    int
 	hidden  bool // since a crash nothing was appended: what follows known may not be as on record
 	commit  uint64
 	commits int    // record of commit, in this life; or -1
@@ -127,7 +126,6 @@ func (r *raftCheck) read(ctx context.Context) error {
 		f := r.h.F(i)
 		switch f {
 		case "crash", "restart":
-			m.life++
 			m.hidden, m.commit, m.commits = true, 0, -1
 			continue
 		}
