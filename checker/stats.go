@@ -12,8 +12,8 @@ import (
 type StatsOptions struct {
 	// Faults are the kinds that were asked for.
 	Faults []string `json:"faults,omitempty"`
-	// MinOps is the number of client operations that must succeed while a
-	// kind of fault is in force.
+	// MinOps is the number of client operations that must succeed, and must
+	// do so while a kind of fault is in force.
 	MinOps int `json:"min-ops,omitempty"`
 	// Exempt lists operations that need not succeed.
 	Exempt []string `json:"exempt,omitempty"`
@@ -26,6 +26,7 @@ type StatsOptions struct {
 //	final-never-ok:F      none did in the final phase, and some were tried
 //	fault-not-verified:K  no fault of a kind asked for, or tried, was seen in force
 //	few-operations:K      fewer than MinOps operations succeeded while one was
+//	few-operations        fewer than MinOps did at all
 //
 // One fault of a kind, seen in force, is enough for the kind: others that
 // could not be verified are counted. It never concludes Invalid.
@@ -123,6 +124,9 @@ func (s *tally) operations() {
 		if c := s.final[f]; c.Ok == 0 && s.byF[f].Ok > 0 && !slices.Contains(s.o.Exempt, f) {
 			s.empty("final-never-ok:"+f, "none of %d final operations %s succeeded", c.all(), f)
 		}
+	}
+	if s.total.Ok < s.o.MinOps {
+		s.empty("few-operations", "%d operations succeeded: want %d", s.total.Ok, s.o.MinOps)
 	}
 	operations := map[string]any{}
 	for f, c := range s.byF {
