@@ -119,7 +119,7 @@ func (c *concurrentKeys) seeing(v *view) *concurrentKeys {
 	}
 	next := *c
 	next.seen, next.groups = v, nil
-	for lo := 0; lo < v.size; lo += c.size {
+	for lo, n := 0, v.counted.countAnd(v.counted); lo < n; lo += c.size {
 		next.groups = append(next.groups, v.slice(lo, lo+c.size))
 	}
 	return &next
@@ -155,7 +155,7 @@ func (c *concurrentKeys) Op(ctx Context) (*Op, Generator) {
 		i := (turn + j) % len(c.groups)
 		if ctx.free.countAnd(c.groups[i].threads) == 0 {
 			w := c.work.at(i)
-			left = left || !w.begun || w.now != nil
+			left = left || c.groups[i].size > 0 && (!w.begun || w.now != nil)
 			continue
 		}
 		op, after := c.ask(ctx, i)

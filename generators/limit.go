@@ -97,7 +97,7 @@ func (l *processLimit) with(used []histories.Process, g Generator) Generator {
 
 func (l *processLimit) Op(ctx Context) (*Op, Generator) {
 	if len(l.used) == l.n {
-		ctx = ctx.within(ctx.view.only(func(t Thread) bool { return l.knows(ctx.processes[t.Index]) }))
+		ctx = ctx.within(ctx.view.retire(func(t Thread) bool { return l.knows(ctx.processes[t.Index]) }))
 		if ctx.view.size == 0 {
 			return nil, nil
 		}

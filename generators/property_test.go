@@ -165,6 +165,37 @@ func randomReserve(r *rand.Rand, depth int, threads []int, want map[string][]int
 	return Reserve(randomReserve(r, depth-1, threads, want), shares...)
 }
 
+// TestProcessLimitMovesNobody: when ProcessLimit has retired threads, those
+// that are left do what they did before, in shares and in groups of keys; and
+// it ends though whole groups are retired.
+func TestProcessLimitMovesNobody(t *testing.T) {
+	keyed := ConcurrentKeys(2, KeysNamed("k"), func(any) Generator { return Limit(9, Count("w", 1)) })
+	shares := Reserve(Count("c", 1), Share{2, Count("a", 1)}, Share{3, Count("b", 1)})
+	share := func(thread int) string { return string("aabbbccc"[thread]) }
+	for seed := range uint64(50) {
+		for name, g := range map[string]Generator{"shares": shares, "keys": keyed} {
+			s := newSimulation()
+			s.seed, s.clients, s.max = seed, 8, 1000
+			s.outcomes = []histories.Type{histories.OK, histories.OK, histories.Info, histories.OK, histories.OK}
+			s.run(ProcessLimit(20, g))
+			group := map[string]int{}
+			for _, op := range s.invocations() {
+				thread := int(op.Process) % 8
+				if name == "shares" && op.F != share(thread) {
+					t.Fatalf("seed %d: %s on thread %d: want %s", seed, show(&op), thread, share(thread))
+				}
+				if at, ok := group[string(op.Key)]; name == "keys" && ok && at != thread/2 {
+					t.Fatalf("seed %d: %s in group %d: its key is of group %d", seed, show(&op), thread/2, at)
+				}
+				group[string(op.Key)] = thread / 2
+			}
+			if s.end != "end" || len(s.crashed) != 20 {
+				t.Errorf("seed %d, %s: %s after %d crashes: want an end after 20", seed, name, s.end, len(s.crashed))
+			}
+		}
+	}
+}
+
 func seq0(n int) (s []int) {
 	for i := range n {
 		s = append(s, i)

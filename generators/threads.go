@@ -40,9 +40,9 @@ func newCrew(clients int, nemeses []histories.Process, route Route) *crew {
 		alone := make(threads, len(every))
 		alone.set(i)
 		every.set(i)
-		w.alone = append(w.alone, &view{w, alone, 1})
+		w.alone = append(w.alone, &view{w, alone, alone, 1})
 	}
-	w.all = &view{w, every, len(w.first)}
+	w.all = &view{w, every, every, len(w.first)}
 	return w
 }
 
@@ -59,15 +59,20 @@ func (w *crew) thread(p histories.Process) (int, bool) {
 // kept by the generators that restrict, and compared by address.
 type view struct {
 	crew    *crew
+	counted threads // threads, and those that were retired from it
 	threads threads
-	size    int
+	size    int // of threads
 }
 
 // only keeps the threads that keep says.
 func (v *view) only(keep func(Thread) bool) *view {
-	sub := &view{crew: v.crew, threads: make(threads, len(v.threads))}
-	for i := range v.threads.all() {
-		if keep(Thread{i, v.crew.first[i]}) {
+	sub := &view{crew: v.crew, counted: make(threads, len(v.threads)), threads: make(threads, len(v.threads))}
+	for i := range v.counted.all() {
+		if !keep(Thread{i, v.crew.first[i]}) {
+			continue
+		}
+		sub.counted.set(i)
+		if v.threads.has(i) {
 			sub.threads.set(i)
 			sub.size++
 		}
@@ -75,7 +80,15 @@ func (v *view) only(keep func(Thread) bool) *view {
 	return sub
 }
 
-// slice keeps the threads from the lo-th that v shows to the one before the
+// retire shows the threads that keep says, but counts the others still: who
+// divides threads divides them as before.
+func (v *view) retire(keep func(Thread) bool) *view {
+	sub := v.only(keep)
+	sub.counted = v.counted
+	return sub
+}
+
+// slice keeps the threads from the lo-th that v counts to the one before the
 // hi-th.
 func (v *view) slice(lo, hi int) *view {
 	k := -1
