@@ -272,6 +272,9 @@ func (a *appends) ordered(name string, l *appendList, longest listRead) {
 	var shown marks
 	shown.empty(len(l.ids.texts))
 	for i, id := range longest.ids {
+		if shown.has(id) {
+			continue // its place is the first; that it is there twice is another matter
+		}
 		behind(id)
 		shown.set(id)
 		if last < 0 || l.writers[id].begin > l.writers[longest.ids[last]].begin {

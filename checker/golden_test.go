@@ -142,7 +142,7 @@ func TestGoldenTranscripts(t *testing.T) {
 		return out + "\n"
 	})
 	for _, name := range sortedKeys(untold) {
-		t.Errorf("testdata/golden.txt does not tell of %s", name)
+		t.Errorf("testdata/golden.txt does not tell of %s: add the lines %s and ----, and run the test with -rewrite", name, name)
 	}
 }
 

@@ -3,6 +3,7 @@ package checker
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,14 @@ func TestInitialValueIsWrittenAgain(t *testing.T) {
 		if r := c.Check(t.Context(), compactly(t, calls)); r.Verdict != want {
 			t.Errorf("%s: %v %+v, want %v", calls, r.Verdict, r.Anomalies, want)
 		}
+	}
+}
+
+// An element that is there twice is at its first place.
+func TestDuplicateElementsAreInOrder(t *testing.T) {
+	h := compactly(t, `0 txn [["append",1,1]]; 0 txn [["append",1,2]]; 0 txn [["r",1,[1,2,1]]]`)
+	if got := kindsIn(Appends().Check(t.Context(), h)); !slices.Equal(got, []string{"duplicate-elements"}) {
+		t.Errorf("found %v", got)
 	}
 }
 
