@@ -60,7 +60,7 @@ func (c *cache) Update(ctx Context, ev Op) Generator {
 	}
 	next := &cache{d: c.d, g: g}
 	if op, rest := g.Op(ctx); op != nil {
-		next.op, next.rest, next.until = op, rest, ctx.Time.Add(c.d)
+		next.op, next.rest, next.until = op, rest, plus(ctx.Time, c.d)
 	}
 	return next
 }

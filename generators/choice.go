@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -200,6 +201,14 @@ func (c *choice) notBefore() histories.Time {
 func (c *choice) String() string { return describe(c.name, described(c.gs)...) }
 
 const forever = histories.Time(math.MaxInt64)
+
+// plus is the time d after t, or forever if that is too far to be told.
+func plus(t histories.Time, d time.Duration) histories.Time {
+	if d > 0 && t > forever.Add(-d) {
+		return forever
+	}
+	return t.Add(d)
+}
 
 // notBefore is a time before which g's next answer does not lie, whoever is
 // free: what a choice need not ask for yet. 0 is always right.

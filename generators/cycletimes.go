@@ -25,7 +25,7 @@ func CycleTimes(spans ...Span) Generator {
 		if s.For <= 0 {
 			panic(fmt.Sprintf("generators: CycleTimes: %v for %s: want more than 0", s.For, Describe(s.Generator)))
 		}
-		c.length += s.For
+		c.length = plus(histories.Time(c.length), s.For).Duration()
 		c.ends = append(c.ends, c.length)
 		c.gs = append(c.gs, s.Generator)
 	}
@@ -93,7 +93,7 @@ func (c *cycleTimes) span(t, begin histories.Time) (i int, end histories.Time) {
 	for into >= c.ends[i] {
 		i++
 	}
-	return i, t.Add(c.ends[i] - into)
+	return i, plus(t, c.ends[i]-into)
 }
 
 func (c *cycleTimes) Update(ctx Context, ev Op) Generator {

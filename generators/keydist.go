@@ -75,8 +75,8 @@ func Zipfian(n int, theta float64) KeyDist {
 // mean far below n, mean is about the mean key.
 func Exponential(n int, mean float64) KeyDist {
 	needKeys("Exponential", n)
-	if !(mean > 0) {
-		panic(fmt.Sprintf("generators: Exponential: mean %v: want more than 0", mean))
+	if !(mean > 0) || math.IsInf(mean, 0) {
+		panic(fmt.Sprintf("generators: Exponential: mean %v: want more than 0, and finite", mean))
 	}
 	// The inverse of the distribution function, cut off at n.
 	whole := -math.Expm1(-float64(n) / mean)

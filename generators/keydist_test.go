@@ -71,6 +71,7 @@ func TestPanics(t *testing.T) {
 		"theta 1":            func() { Zipfian(3, 1) },
 		"theta 0":            func() { Zipfian(3, 0) },
 		"mean 0":             func() { Exponential(3, 0) },
+		"mean infinite":      func() { Exponential(3, math.Inf(1)) },
 		"no distribution":    func() { Register(KeyDist{}, 1) },
 		"no distribution 2":  func() { Appends(KeyDist{N: 3}, 1) },
 		"rate 0":             func() { Rate(0, g) },

@@ -2,6 +2,7 @@ package generators
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -55,9 +56,9 @@ func (p *pace) Op(ctx Context) (*Op, Generator) {
 	}
 	gap := p.d
 	if p.name == "Stagger" && gap > 0 {
-		gap = time.Duration(ctx.At(chance).At(p.n).below(2 * int(gap)))
+		gap = time.Duration(ctx.At(chance).At(p.n).below(2 * int(min(gap, math.MaxInt64/2))))
 	}
-	return op, paced(p.name, p.d, op.Time.Add(gap), p.n+1, rest)
+	return op, paced(p.name, p.d, plus(op.Time, gap), p.n+1, rest)
 }
 
 func (p *pace) Update(ctx Context, ev Op) Generator { return p.with(p.g.Update(ctx.At(0), ev)) }

@@ -46,11 +46,11 @@ type arrivals struct {
 
 // gap is the time from an arrival to the next. luck is the arrival's place.
 func (a *arrivals) gap(luck Context) time.Duration {
-	mean := float64(time.Second) / a.perSecond
-	if a.name == "RateFixed" {
-		return time.Duration(mean)
+	gap := float64(time.Second) / a.perSecond
+	if a.name == "Rate" {
+		gap *= luck.exponential()
 	}
-	return time.Duration(mean * luck.exponential())
+	return time.Duration(min(gap, 1<<62)) // an int64, whatever the rate
 }
 
 type rate struct {
@@ -90,7 +90,7 @@ func (r *rate) Op(ctx Context) (*Op, Generator) {
 		}
 		op.Ext[Arrival] = integer(int64(arrival))
 	}
-	return op, r.with(arrival.Add(r.gap(ctx.At(chance).At(r.n))), r.n+1, rest)
+	return op, r.with(plus(arrival, r.gap(ctx.At(chance).At(r.n))), r.n+1, rest)
 }
 
 func (r *rate) Update(ctx Context, ev Op) Generator {

@@ -57,9 +57,7 @@ func (t *timeLimit) with(end histories.Time, g Generator) Generator {
 func (t *timeLimit) Op(ctx Context) (*Op, Generator) {
 	begun, end := t.end != unset, t.end
 	if !begun {
-		if end = ctx.Time.Add(t.d); t.d > 0 && end < ctx.Time {
-			end = forever // too far to be told
-		}
+		end = plus(ctx.Time, t.d)
 	}
 	if ctx.Time >= end {
 		return nil, nil
