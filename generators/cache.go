@@ -59,7 +59,7 @@ func (c *cache) Update(ctx Context, ev Op) Generator {
 		return c
 	}
 	next := &cache{d: c.d, g: g}
-	if op, rest := g.Op(ctx); op != nil {
+	if op, rest := g.Op(ctx); op != nil && !waiting(op) {
 		next.op, next.rest, next.until = op, rest, plus(ctx.Time, c.d)
 	}
 	return next
