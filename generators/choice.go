@@ -34,7 +34,7 @@ func MixWeighted(ws ...Weighted) Generator {
 			gs, weights = append(gs, w.Generator), append(weights, w.Weight)
 		}
 	}
-	return choose("MixWeighted", gs, weights, false)
+	return choose("MixWeighted", gs, func(i int, _ Generator, _ *view) int { return weights[i] }, false)
 }
 
 // Any runs whichever operation of the gs comes soonest; ties go by chance,
@@ -44,9 +44,12 @@ func Any(gs ...Generator) Generator { return choose("Any", gs, nil, false) }
 // ShortestAny is Any until the first of the gs has run out.
 func ShortestAny(gs ...Generator) Generator { return choose("ShortestAny", gs, nil, true) }
 
+// weight is that of g, the i-th of those to choose from, seeing v: more than 0.
+type weight func(i int, g Generator, v *view) int
+
 // choose makes a choice, unless there is nothing to choose from.
-func choose(name string, gs []Generator, weights []int, shortest bool) Generator {
-	return (&choice{&choiceRule{name, weights, shortest}, slices.Clone(gs), 0}).unlessOver()
+func choose(name string, gs []Generator, weight weight, shortest bool) Generator {
+	return (&choice{&choiceRule{name, weight, shortest}, slices.Clone(gs), 0}).unlessOver()
 }
 
 // choice is both Mix and Any. To take whoever has an operation now in random
@@ -60,7 +63,7 @@ type choice struct {
 
 type choiceRule struct {
 	name     string
-	weights  []int // nil: all 1
+	weight   weight // nil: all 1
 	shortest bool
 }
 
@@ -136,7 +139,7 @@ func (c *choice) draw(luck Context, asked []bool, until histories.Time) (i int, 
 			later = min(later, at)
 			continue
 		}
-		total, last = total+c.weight(i), i
+		total, last = total+c.weigh(i, luck.view), i
 	}
 	if last < 0 {
 		return -1, later
@@ -144,7 +147,7 @@ func (c *choice) draw(luck Context, asked []bool, until histories.Time) (i int, 
 	k := luck.below(total)
 	for i, g := range c.gs[:last] {
 		if g != nil && !asked[i] && notBefore(g) <= until {
-			if k -= c.weight(i); k < 0 {
+			if k -= c.weigh(i, luck.view); k < 0 {
 				return i, later
 			}
 		}
@@ -152,11 +155,12 @@ func (c *choice) draw(luck Context, asked []bool, until histories.Time) (i int, 
 	return last, later
 }
 
-func (c *choice) weight(i int) int {
-	if c.weights == nil {
+// weigh returns the weight of the i-th, seeing v.
+func (c *choice) weigh(i int, v *view) int {
+	if c.weight == nil {
 		return 1
 	}
-	return c.weights[i]
+	return c.weight(i, c.gs[i], v)
 }
 
 // replace is gs with g at i. gs itself is written to if it is a copy already.

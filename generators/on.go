@@ -32,7 +32,8 @@ type Share struct {
 // threads are left to rest. It counts the threads that it sees itself, so that
 // a Reserve in a Reserve divides the threads of its share. (Jepsen's numbers
 // them anew.) If there are too few threads, the last shares have none and wait
-// for ever.
+// for ever. Of shares that can run something at the same time, chance favours
+// each by its threads: paced, too, a share does its part of the work.
 func Reserve(rest Generator, shares ...Share) Generator {
 	var gs []Generator
 	lo := 0
@@ -44,8 +45,11 @@ func Reserve(rest Generator, shares ...Share) Generator {
 		lo += s.Threads
 	}
 	const all = int(^uint(0) >> 1)
-	return choose("Reserve", append(gs, threadRange(lo, all, rest)), nil, false)
+	return choose("Reserve", append(gs, threadRange(lo, all, rest)), byThreads, false)
 }
+
+// byThreads weighs a share by its threads. One without any has nothing to run.
+func byThreads(_ int, g Generator, v *view) int { return max(1, g.(*on).sees(v).size) }
 
 func threadRange(lo, hi int, g Generator) Generator {
 	return newOn("share", func(v *view) *view { return v.slice(lo, hi) }, g)

@@ -268,11 +268,12 @@ func TestFair(t *testing.T) {
 		{"mix", Mix(f("a"), f("b"), f("c"), f("d")), map[string]float64{"a": .25, "b": .25, "c": .25, "d": .25}},
 		{"weights", MixWeighted(Weighted{1, f("a")}, Weighted{2, f("b")}, Weighted{7, f("c")}), map[string]float64{"a": .1, "b": .2, "c": .7}},
 		{"nested", Mix(f("a"), Mix(f("b"), f("c"))), map[string]float64{"a": .5, "b": .25, "c": .25}},
+		{"shares", Delay(20, Reserve(f("c"), Share{7, f("a")}, Share{2, f("b")})), map[string]float64{"a": .7, "b": .2, "c": .1}},
 		{"reads of a set", Sets(0.2), map[string]float64{"read": .2, "add": .8}},
 		{"register", Register(Uniform(3), 0), map[string]float64{"read": .5, "write": .5}},
 	} {
 		s := newSimulation()
-		s.max = n
+		s.clients, s.max = 10, n
 		s.run(c.g)
 		got := map[string]int{}
 		for _, op := range s.invocations() {
