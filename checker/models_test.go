@@ -132,6 +132,32 @@ func TestInitialValueIsWrittenAgain(t *testing.T) {
 	}
 }
 
+// Only a mismatch says what the register did not hold, and only if asked to.
+func TestMismatchIsAnObservation(t *testing.T) {
+	for _, test := range []struct {
+		mismatch bool
+		err      string
+		want     Verdict
+	}{{true, "mismatch", Invalid}, {true, "timeout", Valid}, {true, "", Valid}, {false, "mismatch", Valid}} {
+		ops := parseRegister(t, "0w1 0! 0c1,2 0x")
+		ops[3].Error = test.err
+		m := Register(RegisterOptions{Mismatch: test.mismatch})
+		if r := Linearizable(m, LinearizableOptions{}).Check(t.Context(), historyOf(t, ops)); r.Verdict != test.want {
+			t.Errorf("%+v: %v", test, r.Verdict)
+		}
+	}
+}
+
+// A read of null is one of nothing.
+func TestNullIsAnEmptySet(t *testing.T) {
+	h := compactly(t, "0 add 1; 0 read null")
+	for _, c := range []Checker{Set(), SetFull(SetFullOptions{})} {
+		if r := c.Check(t.Context(), h); !slices.Equal(kindsIn(r), []string{"lost"}) {
+			t.Errorf("%s: %v %s %+v", r.Checker, r.Verdict, r.Why, r.Anomalies)
+		}
+	}
+}
+
 // An element that is there twice is at its first place.
 func TestDuplicateElementsAreInOrder(t *testing.T) {
 	h := compactly(t, `0 txn [["append",1,1]]; 0 txn [["append",1,2]]; 0 txn [["r",1,[1,2,1]]]`)

@@ -185,7 +185,7 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 			n, _ := integer(c.Complete.Ext["idx"])
 			return n
 		}
-		back, stale := false, 0
+		back, stale, most := false, 0, int64(0)
 		for _, b := range h.Calls() {
 			if b.Invoke.F != "read" || b.Complete.Type != histories.OK {
 				continue
@@ -196,7 +196,7 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 					continue
 				}
 				if a.Invoke.F == "write" {
-					behind = true
+					behind, most = true, max(most, at(a)-at(b))
 					continue
 				}
 				oneLife := a.Invoke.Node != "" && a.Invoke.Node == b.Invoke.Node
@@ -215,6 +215,9 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 		}
 		if slices.Contains(kindsIn(res), "non-monotonic-read") != back || res.Stats["stale-reads"] != stale {
 			t.Errorf("found %+v and %v stale reads, by definition %v and %d%s", res.Anomalies, res.Stats["stale-reads"], back, stale, show(h))
+		}
+		if staleness, _ := res.Stats["staleness"].(map[string]int64); staleness["1"] != most {
+			t.Errorf("staleness %v, by definition up to %d%s", staleness, most, show(h))
 		}
 		seen[back]++
 	})

@@ -11,7 +11,7 @@ import (
 
 // randomJSON is some JSON text, with spaces where they may be.
 func randomJSON(r *rand.Rand, depth int) string {
-	space := []string{"", "", " ", "\n\t"}[r.IntN(4)]
+	space := []string{"", "", " ", "\r\n\t"}[r.IntN(4)]
 	switch k := r.IntN(9); {
 	case k < 2 && depth > 0:
 		s := "{" + space
