@@ -102,7 +102,9 @@ func readScript(ops []histories.Op) ([]part, error) {
 		case p.op.F == Cure && kind != p.fault.Kind:
 			errs = append(errs, fmt.Errorf("op %d: fault %s is a %s, and cured as a %s", p.op.Index, p.fault.ID, kind, p.fault.Kind))
 		}
-		injected[p.fault.ID] = p.fault.Kind
+		if p.op.F == Inject {
+			injected[p.fault.ID] = p.fault.Kind
+		}
 	}
 	return parts, errors.Join(errs...)
 }

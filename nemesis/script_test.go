@@ -96,8 +96,12 @@ func TestCheckScript(t *testing.T) {
 		{"no kind", []histories.Op{{Process: histories.Named("nemesis"), Type: histories.Invoke, F: Cure, Value: []byte(`{"id":"a"}`)}}, `fault "" is unknown`},
 		{"no fault", []histories.Op{{Process: histories.Named("nemesis"), Type: histories.Invoke, F: Inject, Value: []byte(`7`)}}, "value 7"},
 	} {
-		if err := CheckScript(c.ops, names(3)); !says(err, c.err) {
+		err := CheckScript(c.ops, names(3))
+		if !says(err, c.err) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.err)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: there is one thing wrong, and not\n%v", c.name, err)
 		}
 	}
 	if got := ScriptProcesses([]histories.Op{InjectOp(a), CureOp(a)}); !slices.Equal(got, []histories.Process{Kill.Process()}) {
