@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -25,7 +26,9 @@ func ParseKind(s string) (Kind, error) {
 // Validate tells all that is wrong with f, whatever the cluster.
 func (f Fault) Validate() error {
 	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("fault "+f.ID+": "+format, args...)) }
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("fault %s: %w", f.ID, fmt.Errorf(format, args...)))
+	}
 	if _, err := ParseKind(string(f.Kind)); err != nil {
 		errs = append(errs, err)
 	}
@@ -38,7 +41,11 @@ func (f Fault) Validate() error {
 	}
 	switch f.Kind {
 	case Partition:
-		if len(p.Drop) == 0 {
+		cut := 0
+		for n, from := range p.Drop {
+			cut += len(without(from, []string{n}))
+		}
+		if cut == 0 {
 			wrong("partition needs params.drop: who does not hear whom")
 		}
 	case Loss, Duplicate, Reorder:
@@ -79,9 +86,9 @@ func (f Fault) On(nodes []string) error {
 	for _, n := range f.Targets {
 		check(n)
 	}
-	for n, from := range f.Params.Drop {
+	for _, n := range slices.Sorted(maps.Keys(f.Params.Drop)) {
 		check(n)
-		for _, m := range from {
+		for _, m := range f.Params.Drop[n] {
 			check(m)
 		}
 	}

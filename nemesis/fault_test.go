@@ -1,0 +1,80 @@
+package nemesis
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// Whatever is drawn is valid, and reads as it was written.
+func TestFaultsRoundTrip(t *testing.T) {
+	nodes := names(6)
+	for _, k := range Kinds {
+		for seed := range uint64(1000) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			f := Fault{ID: "x", Kind: k, Targets: nodes[:1], Params: drawParams(r, k)}
+			if k == Partition {
+				f.Params.Drop = MajoritiesRing(r, nodes)
+			}
+			op := InjectOp(f)
+			if got, err := Decode(op); err != nil || !reflect.DeepEqual(got, f) {
+				t.Fatalf("%s reads as %+v, %v", op.Value, got, err)
+			}
+		}
+	}
+	f := Fault{ID: "x", Kind: Clock, Targets: nodes, Params: Params{Shape: "jump", Offset: math.MinInt64, Period: 1, Jitter: Duration(time.Hour + 1)}}
+	if got, err := Decode(InjectOp(f)); err != nil || !reflect.DeepEqual(got, f) {
+		t.Errorf("%+v reads as %+v, %v", f, got, err)
+	}
+}
+
+// Of a draw over six orders of magnitude, each has a sixth of the numbers.
+func TestMagnitudesAreLogUniform(t *testing.T) {
+	const n = 60_000
+	r := rand.New(rand.NewPCG(1, 1))
+	var of [6]float64
+	for range n {
+		of[min(5, int(math.Log10(logUniform(r, 1, 1e6))))]++
+	}
+	for i, got := range of {
+		if math.Abs(got-n/6) > 5*math.Sqrt(n/6) {
+			t.Errorf("10^%d: %v numbers of %d", i, got, n)
+		}
+	}
+}
+
+func TestValidateFault(t *testing.T) {
+	to := []string{"n1"}
+	for _, c := range []struct{ fault, err string }{
+		{`{"id":"a","kind":"kill","targets":["n1"]}`, ""},
+		{`{"id":"50%d","kind":"kill"}`, "fault 50%d: kill needs targets"},
+		{`{"kind":"kill","targets":["n1"]}`, "it has no id"},
+		{`{"id":"a","kind":"flood","targets":["n1"]}`, `fault "flood" is unknown`},
+		{`{"id":"a","kind":"kill","targets":["n1"],"params":{"dealy":"1s"}}`, `unknown field "dealy"`},
+		{`{"id":"a","kind":"partition","params":{"drop":{"n1":["n2"]}}}`, ""},
+		{`{"id":"a","kind":"partition","targets":["n1"]}`, "needs params.drop"},
+		{`{"id":"a","kind":"partition","params":{"drop":{"n1":[],"n2":["n2"]}}}`, "needs params.drop"},
+		{`{"id":"a","kind":"loss","targets":["n1"],"params":{"probability":1.5}}`, "probability in (0, 1], not 1.5"},
+		{`{"id":"a","kind":"reorder","targets":["n1"],"params":{"probability":1}}`, "how long an overtaken message is held"},
+		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"delay":"1s","jitter":"2s"}}`, "not 1s ± 2s"},
+		{`{"id":"a","kind":"bandwidth","targets":["n1"]}`, "bytes per second"},
+		{`{"id":"a","kind":"clock","targets":["n1"],"params":{"shape":"strobe","offset":"1s"}}`, "strobe with offset and period"},
+		{`{"id":"a","kind":"clock","targets":["n1"],"params":{"shape":"drift","drift":-0.9}}`, "drift in (-0.9, 10]"},
+	} {
+		if _, err := Decode(histories.Op{F: Inject, Value: json.RawMessage(c.fault)}); !says(err, c.err) {
+			t.Errorf("%s: got %v, want %q", c.fault, err, c.err)
+		}
+	}
+	// Errors of a partition come in the same order every time.
+	f := Fault{ID: "a", Kind: Partition, Targets: to, Params: Params{Drop: Alone(names(9))}}
+	for range 20 {
+		if got, want := f.On(to).Error(), f.On(to).Error(); got != want {
+			t.Fatalf("got\n%s\nthen\n%s", want, got)
+		}
+	}
+}
