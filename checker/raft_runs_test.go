@@ -24,7 +24,6 @@ type raftRun struct {
 type raftMember struct {
 	name                  string
 	up                    bool
-	term                  int // of its last vote
 	log                   []plainEntry
 	base                  int // the log up to here is in a snapshot
 	commit, applied, done int
