@@ -234,6 +234,8 @@ func TestByName(t *testing.T) {
 		{"nonsense", `{}`, "linearizable"},
 		{"linearizable", `{"model":"nonsense"}`, "cas-register"},
 		{"linearizable", `{"mode":"register"}`, "model"},
+		{"linearizable", `{"model":"queue","init":5}`, "init"},
+		{"linearizable", `{"model":"counter","mismatch":true}`, "mismatch"},
 		{"broadcast", `{"order":7}`, "order"},
 	} {
 		var opts map[string]json.RawMessage

@@ -122,5 +122,8 @@ func linearizableByName(opts options) (Checker, error) {
 	if !ok {
 		return nil, fmt.Errorf("model %q is unknown: want one of %s", o.Model, strings.Join(Models(), ", "))
 	}
+	if r := o.RegisterOptions; (r.Init != nil || r.Mismatch) && o.Model != "register" && o.Model != "cas-register" {
+		return nil, fmt.Errorf("model %s has no options init and mismatch: registers have", o.Model)
+	}
 	return of(o.LinearizableOptions, o.RegisterOptions), nil
 }
