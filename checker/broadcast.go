@@ -13,8 +13,8 @@ type BroadcastOptions struct {
 	// Order in which messages are delivered: total, fifo, causal, or empty
 	// for none.
 	Order string `json:"order"`
-	// Volatile nodes forget at a restart what they delivered, and may deliver
-	// it again.
+	// Volatile nodes forget at a restart what they delivered, and deliver it
+	// again: each life has a log of its own, and the last is judged.
 	Volatile bool `json:"volatile,omitempty"`
 	// Acks of a broadcast are given only after the node that gives it has
 	// delivered the message: a read at that node, begun later, shows it.
