@@ -38,7 +38,8 @@ func ofKey(keys Keys, i int, g func(key any) Generator) Generator {
 }
 
 // SequentialKeys runs all of g(key) for one key after another, with Op.Key set.
-// A key for which there is nothing to do ends it, as does the last key.
+// A key for which there is nothing to do ends it, as does the last key: g(key)
+// is nil, or over when first asked.
 func SequentialKeys(keys Keys, g func(key any) Generator) Generator {
 	return newKeyed(keys, g, 0)
 }
@@ -48,36 +49,40 @@ func newKeyed(keys Keys, g func(any) Generator, i int) Generator {
 	if now == nil {
 		return nil
 	}
-	return &sequentialKeys{keys, g, i, now}
+	return &sequentialKeys{keys, g, i, now, true}
 }
 
 type sequentialKeys struct {
-	keys Keys
-	of   func(any) Generator
-	i    int       // the present key
-	now  Generator // what remains of it
+	keys  Keys
+	of    func(any) Generator
+	i     int       // the present key
+	now   Generator // what remains of it
+	fresh bool      // and has not been asked
 }
 
-func (s *sequentialKeys) with(now Generator) Generator {
+func (s *sequentialKeys) with(now Generator, fresh bool) Generator {
 	switch {
 	case now == nil:
 		return newKeyed(s.keys, s.of, s.i+1)
-	case same(now, s.now):
+	case fresh == s.fresh && same(now, s.now):
 		return s
 	}
-	return &sequentialKeys{s.keys, s.of, s.i, now}
+	return &sequentialKeys{s.keys, s.of, s.i, now, fresh}
 }
 
 func (s *sequentialKeys) Op(ctx Context) (*Op, Generator) {
 	op, rest := s.now.Op(ctx.At(uint64(s.i)))
 	if op != nil || rest != nil {
-		return op, s.with(rest)
+		return op, s.with(rest, false)
 	}
-	return Ask(s.with(nil), ctx)
+	if s.fresh {
+		return nil, nil
+	}
+	return Ask(s.with(nil, false), ctx)
 }
 
 func (s *sequentialKeys) Update(ctx Context, ev Op) Generator {
-	return s.with(s.now.Update(ctx.At(uint64(s.i)), ev))
+	return s.with(s.now.Update(ctx.At(uint64(s.i)), ev), s.fresh)
 }
 
 func (s *sequentialKeys) String() string { return describe("SequentialKeys", s.now) }
@@ -183,11 +188,13 @@ func (c *concurrentKeys) Op(ctx Context) (*Op, Generator) {
 // always a copy.
 func (c *concurrentKeys) ask(ctx Context, i int) (*Op, *concurrentKeys) {
 	ctx = ctx.within(c.groups[i])
-	if !c.work.at(i).begun {
-		c = c.begin(i)
-	}
 	for {
 		w := c.work.at(i)
+		fresh := !w.begun
+		if fresh {
+			c = c.begin(i)
+			w = c.work.at(i)
+		}
 		if w.now == nil {
 			return nil, c
 		}
@@ -197,8 +204,12 @@ func (c *concurrentKeys) ask(ctx Context, i int) (*Op, *concurrentKeys) {
 			return op, c.with(i, group{true, w.key, rest})
 		case op != nil:
 			return op, c.with(i, group{})
+		case fresh:
+			c = c.with(i, group{begun: true})
+			c.next = w.key
+			return nil, c
 		}
-		c = c.begin(i)
+		c = c.with(i, group{})
 	}
 }
 

@@ -48,6 +48,11 @@ func (s *simulation) names() map[string]any {
 		// tryOf goes on until it succeeds.
 		"tryOf": func(any) Generator { return UntilOK(Count("try", 1)) },
 		"twoOf": func(any) Generator { return Limit(2, Count("w", 1)) },
+		// Of noneOf it shows only when it is asked that there is nothing to do.
+		"noneOf": func(any) Generator { return Filter(func(Op) bool { return false }, Once("never", nil)) },
+		"oneUnlessB": func(key any) Generator {
+			return Filter(func(Op) bool { return key != "b" }, Once("w", nil))
+		},
 		// angry does something else after a failure.
 		"angry": func(g Generator, ctx Context, ev Op) Generator {
 			if ev.Type.String() == "fail" {
