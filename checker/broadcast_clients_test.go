@@ -134,17 +134,19 @@ func TestClientsOfBroadcastAgreeWithDefinition(t *testing.T) {
 				want["total-order"] = want["total-order"] || unordered(x, y)
 			}
 		}
-		for _, order := range []string{"total", "fifo"} {
+		for _, order := range []string{"total", "fifo", "causal"} {
 			res := Broadcast(BroadcastOptions{Order: order, Acks: acks}).Check(t.Context(), h)
 			for _, a := range res.Anomalies {
 				checkAnomaly(t, res, a, h)
 			}
 			got := kindsIn(res)
-			for _, kind := range []string{"phantom", "duplicate", "fifo-order", "lost", "non-monotonic-read", "order-gap", "total-order"} {
+			for _, kind := range []string{"phantom", "duplicate", "fifo-order", "causal-order", "lost", "non-monotonic-read", "order-gap", "total-order"} {
 				is := want[kind]
 				switch kind {
 				case "fifo-order":
 					is = is && order == "fifo"
+				case "causal-order":
+					is = want["fifo-order"] && order == "causal"
 				case "order-gap", "total-order":
 					// Of a node whose reads contradict each other there is no one log.
 					if want["non-monotonic-read"] {
@@ -160,7 +162,7 @@ func TestClientsOfBroadcastAgreeWithDefinition(t *testing.T) {
 		}
 	})
 	t.Log(seen)
-	if len(seen) != 14 {
+	if len(seen) != 16 {
 		t.Errorf("%v", seen)
 	}
 }

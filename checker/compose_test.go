@@ -121,6 +121,15 @@ func TestFindings(t *testing.T) {
 	if all := All("all", part, part).Check(t.Context(), histories.History{}); all.Truncated["lost"] != 2*(100-CasesMax) || len(all.Truncated) != 1 {
 		t.Errorf("truncated in all %v", all.Truncated)
 	}
+	g := find("set")
+	for i := range 100 {
+		g.addf("lost", []int{i}, "op %d", i)
+		g.add(Anomaly{Kind: "revived", Ops: []int{7}, Why: fmt.Sprint("no ", 200-i)})
+	}
+	r = g.result("")
+	if r.Truncated["lost"] != 100-CasesMax || r.Truncated["revived"] != 100-CasesMax || r.Anomalies[0].Why != "no 101" || r.Anomalies[CasesMax].Ops[0] != 0 {
+		t.Errorf("%+v %v", r.Anomalies, r.Truncated)
+	}
 	defer func() {
 		if recover() == nil {
 			t.Error("a kind that is not on the checker's list was accepted")
@@ -313,6 +322,16 @@ func TestExceptions(t *testing.T) {
 		}
 	}
 	t.Error("no golden history d-ex-1")
+}
+
+// Only what is not known has an exception to tell.
+func TestFailuresAreNoExceptions(t *testing.T) {
+	ops := parseRegister(t, "0w1 0x 1w2 1? 2w3")
+	ops[3].Error = "timeout"
+	b, _ := json.Marshal(Exceptions().Check(t.Context(), historyOf(t, ops)).Stats)
+	if got, want := string(b), `{"classes":{"timeout":{"count":1,"example":3}}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }
 
 func TestPanics(t *testing.T) {

@@ -99,7 +99,9 @@ func randomFinals(r *rand.Rand) (f finals) {
 			m.final = append(m.final, "more")
 		case k == 3:
 			m.from = 1 + r.IntN(total)
-			m.final = m.final[m.from-1:]
+			if m.final = m.final[m.from-1:]; r.IntN(2) == 0 {
+				m.final[0] = "other"
+			}
 		}
 		m.said = len(f.ops)
 		if r.IntN(8) == 0 {

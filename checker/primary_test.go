@@ -185,7 +185,7 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 			n, _ := integer(c.Complete.Ext["idx"])
 			return n
 		}
-		back, stale, most := false, 0, int64(0)
+		back, old, stale, most := false, false, 0, int64(0)
 		for _, b := range h.Calls() {
 			if b.Invoke.F != "read" || b.Complete.Type != histories.OK {
 				continue
@@ -195,6 +195,7 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 				if a.Complete.Type != histories.OK || a.Complete.Index > b.Invoke.Index || string(a.Invoke.Key) != string(b.Invoke.Key) || at(a) <= at(b) {
 					continue
 				}
+				old = true
 				if a.Invoke.F == "write" {
 					behind, most = true, max(most, at(a)-at(b))
 					continue
@@ -215,6 +216,10 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 		}
 		if slices.Contains(kindsIn(res), "non-monotonic-read") != back || res.Stats["stale-reads"] != stale {
 			t.Errorf("found %+v and %v stale reads, by definition %v and %d%s", res.Anomalies, res.Stats["stale-reads"], back, stale, show(h))
+		}
+		primary := kindsIn(PrimaryReplica(PrimaryReplicaOptions{Reads: "primary"}).Check(t.Context(), h))
+		if slices.Contains(primary, "stale-read") != old {
+			t.Errorf("if the primary serves reads: found %v, but stale-read is %v by definition%s", primary, old, show(h))
 		}
 		if staleness, _ := res.Stats["staleness"].(map[string]int64); staleness["1"] != most {
 			t.Errorf("staleness %v, by definition up to %d%s", staleness, most, show(h))
