@@ -111,6 +111,44 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// Of a call that never completed nobody knows what it returned.
+func TestCallsThatNeverComplete(t *testing.T) {
+	for _, test := range []struct {
+		model, f, then string
+		value          string
+		want           Verdict
+	}{
+		{"queue", "dequeue", "0 dequeue null", "null", Valid},
+		{"queue", "dequeue", "0 dequeue 1; 0 dequeue 1", "null", Invalid},
+		{"stack", "pop", "0 pop null", "null", Valid},
+		{"counter", "add", "0 read 2; 0 read 2", "2", Valid},
+		{"counter", "add", "0 read 2; 0 read 0", "2", Invalid},
+		{"counter", "read", "0 read 0", "null", Valid},
+		{"multi-register", "txn", `0 txn [["r",2,5]]`, `[["r",1,null],["w",2,5]]`, Valid},
+	} {
+		b := histories.Builder{Compact: true}
+		ops := []histories.Op{{Process: 7, Type: histories.Invoke, F: test.f, Value: raw("%s", test.value)}}
+		if put := map[string]string{"queue": "enqueue", "stack": "push"}[test.model]; put != "" {
+			ops = append(ops, histories.Op{Process: 0, Type: histories.OK, F: put, Value: raw("1")})
+		}
+		for _, op := range compactly(t, test.then).All() {
+			ops = append(ops, op)
+		}
+		for _, op := range ops {
+			if err := b.Add(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := ByName("linearizable", options{"model": raw("%q", test.model)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := c.Check(t.Context(), b.History()); r.Verdict != test.want {
+			t.Errorf("%+v: %v %s %+v", test, r.Verdict, r.Why, r.Anomalies)
+		}
+	}
+}
+
 // The value that a register holds at first may be written, too.
 func TestInitialValueIsWrittenAgain(t *testing.T) {
 	c, err := ByName("linearizable", options{"init": raw("1")})

@@ -13,10 +13,10 @@ import (
 
 // randomSet is a history of a set whose reads now and then miss an element, or
 // show one too many.
-func randomSet(r *rand.Rand) []histories.Op {
+func randomSet(r *rand.Rand, calls int) []histories.Op {
 	n := 0
 	var held []string
-	ops := clients(r, 2+r.IntN(9), func() (string, json.RawMessage) {
+	ops := clients(r, calls, func() (string, json.RawMessage) {
 		if r.IntN(2) == 0 {
 			n++
 			return "add", raw("%d", n)
@@ -90,13 +90,22 @@ func fate(calls []histories.Call, v string) (stable, lost, stale bool) {
 func TestSetFullAgreesWithDefinition(t *testing.T) {
 	seen := map[string]int{}
 	random(t, 4000, func(t *testing.T, r *rand.Rand) {
-		h := historyOf(t, randomSet(r))
+		n := 2 + r.IntN(9)
+		if r.IntN(200) == 0 {
+			n = 300 // more elements than a word has bits
+		}
+		h := historyOf(t, randomSet(r, n))
 		res := SetFull(SetFullOptions{}).Check(t.Context(), h)
 		if res.Verdict == Unknown {
 			t.Fatal(res.Why)
 		}
 		for _, a := range res.Anomalies {
 			checkAnomaly(t, res, a, h)
+		}
+		for _, name := range []string{"stable-latency-ns", "lost-latency-ns"} {
+			if q, ok := res.Stats[name].(map[string]int64); ok && !slices.IsSorted([]int64{q["0"], q["0.5"], q["0.95"], q["0.99"], q["1"]}) {
+				t.Errorf("%s: %v", name, q)
+			}
 		}
 		want := map[string]int{"stable": 0, "lost": 0, "stale": 0}
 		calls := h.Calls()
@@ -154,7 +163,7 @@ func TestSetFullAgreesWithDefinition(t *testing.T) {
 func TestSetAgreesWithDefinition(t *testing.T) {
 	seen := map[string]int{}
 	random(t, 3000, func(t *testing.T, r *rand.Rand) {
-		h := historyOf(t, randomSet(r))
+		h := historyOf(t, randomSet(r, 2+r.IntN(9)))
 		calls := h.Calls()
 		var last histories.Call
 		for _, c := range calls {
