@@ -11,8 +11,8 @@ type Interval struct {
 
 	Inject    int  // invocation of inject: it may be in force from here on
 	InForce   int  // ok completion of inject: it is in force as seen by the victim
-	Cure      int  // invocation of cure: it may be over from here on
-	Over      int  // completion of cure
+	Cure      int  // invocation of cure, the first: it may be over from here on
+	Over      int  // completion of cure, the last
 	Verified  bool // injected and seen in force
 	CuredWell bool // cured and seen gone
 
@@ -54,7 +54,10 @@ func (h History) Intervals() []Interval {
 			}
 			all = append(all, iv)
 		case c.Invoke.F == "cure" && known:
-			all[i].Cure, all[i].Over = c.Invoke.Index, over
+			if all[i].Cure < 0 {
+				all[i].Cure = c.Invoke.Index
+			}
+			all[i].Over = over
 			all[i].CuredWell = c.Complete.Type == OK && done.Verified
 		}
 	}

@@ -24,13 +24,15 @@ func TestIntervals(t *testing.T) {
 		Op{Process: kill, Type: Invoke, F: "cure", Value: fault("never", "kill")},
 		Op{Process: kill, Type: OK, F: "cure", Value: seen(true)},
 		Op{Process: kill, Type: Invoke, F: "inject", Value: fault("k3", "kill")},
+		Op{Process: cut, Type: Invoke, F: "cure", Value: fault("p1", "partition")}, // once more: it had not been seen to be over
+		Op{Process: cut, Type: OK, F: "cure", Value: seen(true)},
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"k1 kill 0 2 5 6 true true",
-		"p1 partition 1 3 7 8 false false",
+		"p1 partition 1 3 7 15 false true",
 		"k2 kill 9 -1 -1 -1 false false",
 		"k3 kill 13 -1 -1 -1 false false",
 	}
