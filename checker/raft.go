@@ -12,8 +12,9 @@ import (
 
 // RaftOptions say what was promised.
 type RaftOptions struct {
-	// Recovery is the time from heal to the first commit or successful
-	// operation, in nanoseconds; 0: no bound but the end of the history.
+	// Recovery is the time from heal, or from the first operation after it if
+	// that is later, to the first commit or successful operation, in
+	// nanoseconds; 0: no bound but the end of the history.
 	Recovery time.Duration `json:"recovery,omitempty"`
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/torture-harness/torture/checker"
 	gen "github.com/torture-harness/torture/generators"
@@ -87,14 +86,10 @@ func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator, perKe
 	}
 }
 
-// settled is the time within which the first operation after the recovery, in
-// which clients are silent, has to succeed.
-const settled = 5 * time.Second
-
 // check judges what clients saw, and Raft's own properties.
 func check(workload string, parts ...checker.Checker) func(targets.Params) checker.Checker {
 	return func(p targets.Params) checker.Checker {
-		raft := checker.Raft(checker.RaftOptions{Recovery: p.Recovery + settled})
+		raft := checker.Raft(checker.RaftOptions{Recovery: p.Recovery})
 		return checker.All(workload, append(slices.Clone(parts), raft)...)
 	}
 }
