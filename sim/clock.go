@@ -37,13 +37,18 @@ func (c *clock) now(t histories.Time) time.Duration {
 	return c.local + elapsed
 }
 
-// when is the inverse of now: the world's time at which the clock will show d.
+// when is the inverse of now: the world's time at which the clock will show d,
+// or a little more, but not less, since no timer fires early.
 func (c *clock) when(d time.Duration) histories.Time {
 	ahead := d - c.local
 	if c.drift != 0 {
 		ahead = time.Duration(float64(ahead) / (1 + c.drift))
 	}
-	return c.base.Add(ahead)
+	t := c.base.Add(ahead)
+	for c.now(t) < d { // by the rounding
+		t++
+	}
+	return t
 }
 
 func (c *clock) wall(t histories.Time) time.Duration {

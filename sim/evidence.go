@@ -30,6 +30,9 @@ func (w *World) observe(f nemesis.Fault, inForce bool) nemesis.Evidence {
 	if f.Kind == nemesis.Partition {
 		for to, name := range w.names {
 			for _, from := range f.Params.Drop[name] {
+				if from == name {
+					continue
+				}
 				cut := w.link(w.machine(from).index, int32(to)).fault.cut
 				add(name, from, "cut", pick(cut, "cut", "open"), cut)
 			}

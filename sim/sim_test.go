@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +56,8 @@ func (e *echo) Request(env *node.Env, r node.Request) {
 	case "draw":
 		env.Reply(r, env.Rand("draw").Uint64())
 		return
+	case "sleep":
+		env.After(time.Duration(n), "alarm")
 	case "silence":
 		return
 	}
@@ -226,7 +230,7 @@ func TestPartition(t *testing.T) {
 	for _, held := range []bool{false, true} {
 		b := cluster(t, 1, 3, nil)
 		cut := fault(nemesis.Partition)
-		cut.Params = nemesis.Params{Drop: map[string][]string{"n2": {"n1"}}, Held: held}
+		cut.Params = nemesis.Params{Drop: map[string][]string{"n2": {"n1", "n2"}}, Held: held} // and itself, which nothing can cut
 		if e := b.inject(cut); !e.Verified {
 			t.Fatalf("not verified: %+v", e)
 		}
@@ -238,6 +242,9 @@ func TestPartition(t *testing.T) {
 		}
 		if got := b.records("n1", "heard"); !slices.Equal(got, []string{`"8 from n2"`}) {
 			t.Errorf("n1 hears %v; the cut is one-way", got)
+		}
+		if b.link(1, 1).fault.cut {
+			t.Error("n2 is cut off from itself")
 		}
 		b.cureFault(cut)
 		b.run(time.Second)
@@ -323,6 +330,31 @@ func TestClock(t *testing.T) {
 		}
 		if e := b.cureFault(f); !e.Verified {
 			t.Errorf("%s is not gone: %+v", p.Shape, e)
+		}
+	}
+}
+
+// When a timer fires, its node's clock shows that it is due.
+func TestTimersAreNotEarly(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 10_000 {
+		c := clock{base: histories.Time(r.Int64N(1e12)), local: time.Duration(r.Int64N(1e13)), drift: -0.9 + 10*r.Float64()}
+		due := c.local + time.Duration(r.Int64N(1e11))
+		if got := c.now(c.when(due)); got < due || got > due+20 {
+			t.Fatalf("clock %+v: due at %d, rings at %d", c, due, got)
+		}
+	}
+}
+
+// A timer of the longest Duration does not fire, and one of none does at once.
+func TestLongTimer(t *testing.T) {
+	b := cluster(t, 1, 1, nil)
+	for _, c := range []struct{ after, rings int }{{math.MaxInt64, 0}, {0, 1}} {
+		before := len(b.records("n1", "alarm"))
+		b.ask("n1", "sleep", c.after)
+		b.run(50 * time.Millisecond)
+		if got := len(b.records("n1", "alarm")) - before; got != c.rings {
+			t.Errorf("a timer of %d has fired %d times, want %d", c.after, got, c.rings)
 		}
 	}
 }
