@@ -89,7 +89,11 @@ func (w *World) strike(m *machine, k nemesis.Kind) {
 			}
 			return
 		}
-		m.doom = 1 + w.stream("doom/"+string(m.id)).draws(8)
+		d := w.stream("doom/" + string(m.id)).draw()
+		m.doom = 1 - d.float()
+		if d.chance(0.25) {
+			m.relapse = 1 - d.float()
+		}
 		w.dooms[m.index] = string(k)
 		life := m.life
 		w.after(dying, func() {
@@ -100,8 +104,7 @@ func (w *World) strike(m *machine, k nemesis.Kind) {
 	}
 }
 
-// losePower takes from the disk what was not synced, and from the machine its
-// uptime.
+// losePower takes from the disk what was not synced.
 func (w *World) losePower(m *machine) {
 	if lost, of := m.disk.lose(w.stream("disk/" + string(m.id)).draw()); lost > 0 {
 		w.record(m.process, "lost-writes", map[string]int{"lost": lost, "unsynced": of})
@@ -126,7 +129,7 @@ func (w *World) cure(op histories.Op, id string) error {
 	}
 	wait := 5 * time.Millisecond
 	if takesDown(f.Kind) {
-		wait += starting
+		wait += 2 * starting // it may die once more while it starts
 	}
 	w.after(wait, func() { w.complete(op, w.observe(f, false)); w.healed() })
 	return nil

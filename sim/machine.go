@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	mrand "math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -31,11 +32,12 @@ type machine struct {
 	disk  disk
 	clock clock
 
-	down   int     // leases that keep it down
-	paused bool    // by some lease
-	deaf   bool    // clients do not reach it, by some lease
-	held   []event // what happened while paused
-	doom   int     // > 0: it dies after that many more effects
+	down    int     // leases that keep it down
+	paused  bool    // by some lease
+	deaf    bool    // clients do not reach it, by some lease
+	held    []event // what happened while paused
+	doom    float64 // > 0: it dies in its next step, after this share of its effects
+	relapse float64 // > 0: likewise, in the step in which it starts again
 
 	reqs   map[uint64]*call
 	reqSeq uint64 // begins anew in each life, as in a real process
@@ -81,7 +83,7 @@ func (m *machine) rand(w *World) func(string) *mrand.Rand {
 // boot starts the process, with what the disk kept.
 func (w *World) boot(m *machine) {
 	m.life++
-	m.proc, m.doom = w.cfg.New(), 0
+	m.proc, m.doom, m.relapse = w.cfg.New(), m.relapse, 0
 	m.reqs, m.reqSeq, m.timers = map[uint64]*call{}, 0, map[string]*timer{}
 	m.env = node.NewEnv(node.Host{ID: m.id, Peers: w.ids, Codec: w.cfg.Messages, Disk: &m.disk, Rand: m.rand(w)})
 	if m.life > 1 {
@@ -89,6 +91,7 @@ func (w *World) boot(m *machine) {
 	}
 	w.begin(m)
 	w.step(m, func() { m.proc.Start(m.env) })
+	m.doom = 0
 }
 
 // crash ends the process where it is.
@@ -108,6 +111,9 @@ func (w *World) crash(m *machine, kind string) {
 		w.finish(m.reqs[id], histories.Info, nil, "connection reset", nil)
 	}
 	m.reqs = nil
+	if m.down == 0 { // the fault is over already
+		w.startSoon(m)
+	}
 }
 
 // begin lends m the world's clocks and entropy for a step.
@@ -140,13 +146,13 @@ func (w *World) step(m *machine, handle func()) {
 		return
 	}
 	effects := m.env.End()
+	last := int(math.Ceil(m.doom*float64(len(effects)))) - 1
 	for i := range effects {
 		w.perform(m, &effects[i])
-		if m.doom == 1 {
+		if i == last {
 			w.crash(m, w.dooms[m.index])
 			return
 		}
-		m.doom = max(0, m.doom-1)
 	}
 }
 

@@ -28,12 +28,6 @@ func (s *stream) draw() dice {
 	return dice{mix(s.seed, s.count)}
 }
 
-// draws is the next decision, when it is one of n.
-func (s *stream) draws(n int) int {
-	d := s.draw()
-	return d.intn(n)
-}
-
 // mix hashes a pair of words: the finaliser of SplitMix64 (Steele, Lea and
 // Flood, OOPSLA 2014).
 func mix(a, b uint64) uint64 {

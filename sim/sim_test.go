@@ -39,8 +39,8 @@ func (e *echo) Request(env *node.Env, r node.Request) {
 	switch r.F {
 	case "panic":
 		panic("as asked")
-	case "write", "synced":
-		for i := range 5 {
+	case "write", "synced", "many":
+		for i := range map[string]int{"write": 5, "synced": 5, "many": 20}[r.F] {
 			env.Write(fmt.Sprintf("n/%03d.%d", n, i), n)
 		}
 		if r.F == "synced" {
@@ -208,20 +208,58 @@ func TestKillKeepsAndPowerLoses(t *testing.T) {
 	}
 }
 
-// A crash comes between any two effects of a step, the first and the last too.
+// A crash comes between any two effects of a step, the first and the last too,
+// however many there are.
 func TestCrashBetweenEffects(t *testing.T) {
 	left := map[string]bool{}
-	for seed := range uint64(200) {
+	for seed := range uint64(400) {
 		b := cluster(t, seed, 1, nil)
 		b.Invoke(nemesis.InjectOp(fault(nemesis.Kill, "n1")))
-		b.Invoke(histories.Op{Process: 1, Type: histories.Invoke, F: "write", Node: "n1", Value: []byte("1")})
+		b.Invoke(histories.Op{Process: 1, Type: histories.Invoke, F: "many", Node: "n1", Value: []byte("1")})
 		b.run(50 * time.Millisecond)
 		b.cureFault(fault(nemesis.Kill, "n1"))
 		left[string(b.ask("n1", "read", 0).Value)] = true
 	}
-	for n := 1; n <= 5; n++ {
+	for n := 1; n <= 20; n++ {
 		if !left[fmt.Sprint(n)] {
-			t.Errorf("no crash left %d of 5 writes: %v", n, left)
+			t.Errorf("no crash left %d of 20 writes: %v", n, left)
+		}
+	}
+}
+
+// Who comes back from a crash may die once more between the effects of its
+// start, and is back when the cure completes all the same.
+func TestCrashWhileStarting(t *testing.T) {
+	again, starts := 0, 0
+	for seed := range uint64(100) {
+		b := cluster(t, seed, 1, nil)
+		b.inject(fault(nemesis.Power, "n1"))
+		b.cureFault(fault(nemesis.Power, "n1"))
+		if got := b.ask("n1", "read", 0); got.Type != histories.OK {
+			t.Fatalf("seed %d: after the cure a node answers %s %s", seed, got.Type, got.Error)
+		}
+		starts += len(b.records("n1", "start")) - 1
+		switch crashes := b.records("n1", "crash"); {
+		case len(crashes) == 2 && crashes[1] == `{"kind":"power"}`:
+			again++
+		case len(crashes) != 1:
+			t.Fatalf("seed %d: crashes %v, want one or two by power", seed, crashes)
+		}
+	}
+	if again < 10 || again > 50 || starts == 100 {
+		t.Errorf("%d of 100 died again, after %d records that they had started", again, starts)
+	}
+}
+
+// A cure that comes before its victim has died does not leave it dead.
+func TestEarlyCure(t *testing.T) {
+	for seed := range uint64(20) {
+		b := cluster(t, seed, 1, nil)
+		b.Invoke(nemesis.InjectOp(fault(nemesis.Kill, "n1")))
+		b.Invoke(nemesis.CureOp(fault(nemesis.Kill, "n1")))
+		b.run(time.Second)
+		if got := b.ask("n1", "read", 0); got.Type != histories.OK {
+			t.Fatalf("seed %d: n1 answers %s %s", seed, got.Type, got.Error)
 		}
 	}
 }
