@@ -158,7 +158,7 @@ func (l *loop) begin(op histories.Op) error {
 
 // sleep keeps op's process busy for d, doing nothing.
 func (l *loop) sleep(op histories.Op, d time.Duration) {
-	op.Time = op.Time.Add(d)
+	op.Time = op.Time.Add(min(d, (forever - op.Time).Duration()))
 	i, _ := slices.BinarySearchFunc(l.sleepers, op.Time+1, func(s histories.Op, t histories.Time) int {
 		if s.Time < t {
 			return -1

@@ -3,10 +3,14 @@ package run_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/torture-harness/torture/checker"
+	gen "github.com/torture-harness/torture/generators"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/run"
@@ -122,6 +126,15 @@ func TestNothingHappenedIsVacuous(t *testing.T) {
 	_, r, err := trial(t, m, nil).Simulate(context.Background())
 	if err != nil || r.Verdict != checker.Vacuous {
 		t.Errorf("a run of a millisecond: %v %s, want vacuous", err, r.Verdict)
+	}
+}
+
+// Whoever sleeps for ever does not wake at once: the loop says so.
+func TestEndlessSleep(t *testing.T) {
+	sleep := gen.Clients(gen.Seq(gen.Sleep(time.Second), gen.Sleep(math.MaxInt64)))
+	err := run.Loop(context.Background(), run.Plan{Clients: 1, Generator: sleep}, &idle{nodes: []string{"n1"}}, func(histories.Op) error { return nil })
+	if !errors.Is(err, run.ErrStuck) {
+		t.Errorf("error %v, want %v", err, run.ErrStuck)
 	}
 }
 
