@@ -94,8 +94,8 @@ type Evidence struct {
 	Kind     Kind    `json:"kind"`
 	Verified bool    `json:"verified"` // every check came out as it should
 	Checks   []Check `json:"checks,omitempty"`
-	// Holders are other faults that keep a cured one's effect in force, so
-	// that there was nothing to see.
+	// Holders are other faults that keep a cured one's effect in force, or
+	// hide the effect of an injected one, so that there was nothing to see.
 	Holders []string `json:"holders,omitempty"`
 }
 
