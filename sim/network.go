@@ -21,7 +21,7 @@ type link struct {
 	free histories.Time // when the link has sent what it was given, for bandwidth
 
 	fault trouble
-	held  [][]byte // messages that wait for the cure of a partition
+	held  [][]byte // messages that have arrived at a cut, and wait for its cure
 }
 
 // trouble is the union of the faults in force on a link.
@@ -107,10 +107,6 @@ func (l *link) decide(d dice, now histories.Time, bytes int) fate {
 // send puts a message on a link, where the faults in force act on it.
 func (w *World) send(from, to int32, body []byte) {
 	l := w.link(from, to)
-	if l.fault.cut && l.fault.held {
-		l.held = append(l.held, body)
-		return
-	}
 	f := l.decide(l.draws.draw(), w.now, len(body))
 	for i := range f.copies {
 		w.agenda.push(w.now.Add(f.delay[i]), event{kind: arrive, from: from, to: to, body: body})
@@ -132,14 +128,14 @@ func (w *World) arrive(ev *event) {
 	}
 }
 
-// release sends what a partition has held, once it is over.
+// release lets what a partition has held arrive, in the order in which it came
+// to the cut: a TCP connection keeps its order.
 func (w *World) release(from, to int32) {
 	l := w.link(from, to)
-	held := l.held
-	l.held = nil
-	for _, body := range held {
-		w.send(from, to, body)
+	for _, body := range l.held {
+		w.agenda.push(w.now, event{kind: arrive, from: from, to: to, body: body})
 	}
+	l.held = nil
 }
 
 func (w *World) link(from, to int32) *link { return &w.links[int(from)*len(w.machines)+int(to)] }

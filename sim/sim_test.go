@@ -295,6 +295,31 @@ func TestPartition(t *testing.T) {
 	}
 }
 
+// What a partition holds, and what was on its way when it began, arrives in the
+// order in which it was sent, as on one TCP connection.
+func TestHeldMessagesKeepTheirOrder(t *testing.T) {
+	b := cluster(t, 1, 2, nil)
+	cut := fault(nemesis.Partition)
+	cut.Params = nemesis.Params{Drop: map[string][]string{"n2": {"n1"}}, Held: true}
+	var want []string
+	for i := range 20 {
+		switch i {
+		case 10:
+			b.Invoke(nemesis.InjectOp(cut))
+		case 15:
+			b.run(10 * time.Millisecond) // all has come as far as it can
+			b.Invoke(nemesis.CureOp(cut))
+		}
+		b.Invoke(histories.Op{Process: histories.Process(i), Type: histories.Invoke, F: "tell", Node: "n1", Value: histories.Encode(i)})
+		b.run(50 * time.Microsecond)
+		want = append(want, fmt.Sprintf(`"%d from n1"`, i))
+	}
+	b.run(time.Second)
+	if got := b.records("n2", "heard"); !slices.Equal(got, want) {
+		t.Errorf("n2 hears %v", got)
+	}
+}
+
 // Two leases on one node do not release each other's.
 func TestLeasesAreAUnion(t *testing.T) {
 	b := cluster(t, 1, 2, nil)
