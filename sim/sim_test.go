@@ -478,6 +478,21 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A fault that is in force is seen, whatever the dice.
+func TestLinkFaultsAreSeen(t *testing.T) {
+	for seed := range uint64(200) {
+		b := cluster(t, seed, 5, func(c *Config) { c.Swarm = true })
+		for _, k := range []nemesis.Kind{nemesis.Loss, nemesis.Duplicate, nemesis.Reorder} {
+			f := fault(k, b.Nodes()...)
+			f.Params.Probability = 0.2
+			if k == nemesis.Reorder {
+				f.Params.Delay = nemesis.Duration(10 * time.Millisecond)
+			}
+			b.inject(f)
+		}
+	}
+}
+
 func TestClientCut(t *testing.T) {
 	b := cluster(t, 1, 2, nil)
 	b.inject(fault(nemesis.Client, "n1"))
