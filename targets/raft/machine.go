@@ -14,7 +14,7 @@ type machine struct {
 	lists     map[string]string // an open JSON array: [1,2,3
 	sessions  map[string]*session
 	history   uint64 // a hash of the names of all entries applied, in order
-	// membership is the index of the last change of membership.
+	// membership is the index of the last change of membership that was granted.
 	membership uint64
 }
 

@@ -21,7 +21,8 @@ const (
 
 // A change holds for the membership that its taker knew, which is the command's
 // key: a request to leave that has been on its way for long must not undo a
-// later one to join.
+// later one to join. So each that is granted makes those before it void, also
+// one to join that finds the node a member still.
 
 // version names the present membership.
 func (m *machine) version() string { return strconv.FormatUint(m.membership, 10) }
@@ -67,12 +68,12 @@ func (n *replica) applyConf(env *node.Env, e *pb.Entry) (changed bool) {
 		case c.f == Leave && member && len(n.conf.GetVoters()) <= len(n.peers)/2+1:
 			r = reply{Error: "too few members would be left"}
 		default:
+			n.machine.membership = n.applied
 			changed = member == (c.f == Leave)
 		}
 		s.keep(c, r)
 	}
 	if changed {
-		n.machine.membership = n.applied
 		n.conf = n.raft.ApplyConfChange(proto.Clone(cc).(*pb.ConfChange))
 		n.lease = lease{} // it was confirmed by another quorum
 	}
