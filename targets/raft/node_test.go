@@ -373,7 +373,7 @@ func TestLeaseOfSlowClock(t *testing.T) {
 	for _, c := range []struct {
 		slow time.Duration
 		want string
-	}{{1, ""}, {4, "1"}} {
+	}{{1, ""}, {5, "1"}} {
 		w := newNetwork(t, 3, "", "reads", "lease")
 		for _, id := range w.ids {
 			w.hosts[id].slow = c.slow // all alike, and then the leader alone
@@ -393,6 +393,32 @@ func TestLeaseOfSlowClock(t *testing.T) {
 		w.call("read", old, "read", "1", "null")
 		w.run(time.Millisecond)
 		w.want(w.answers["read"], c.want)
+	}
+}
+
+// A lease is over before a follower may begin an election, though the leader's
+// clock be 10 % slow and the follower's as much fast.
+func TestLeaseEndsBeforeElections(t *testing.T) {
+	w := newNetwork(t, 3, "", "reads", "lease")
+	w.run(settle)
+	least := time.Hour
+	for round := range 40 {
+		old := w.leader()
+		w.run(time.Duration(round) * 7 * time.Millisecond)
+		w.cut[old] = true
+		for begun := false; !begun; w.run(time.Millisecond) {
+			for _, id := range w.ids {
+				if r := w.replica(id); id != old && r.role != "follower" {
+					begun, least = true, min(least, w.hosts[id].env.Now-r.heard)
+				}
+			}
+		}
+		w.run(settle)
+		w.cut[old] = false
+		w.run(settle)
+	}
+	if least*9/11 < leaseSpan {
+		t.Errorf("a follower began an election %v after it had heard its leader, whose lease is %v", least, leaseSpan)
 	}
 }
 

@@ -86,8 +86,9 @@ func (n *replica) surelyLeads(now time.Duration) bool {
 // follower that restarts knows of no lease.
 type lease struct{ until time.Duration }
 
-// leaseSpan leaves room for clocks that differ by 10 % each way.
-const leaseSpan = electionTicks * tick * 8 / 10
+// leaseSpan leaves room for clocks that differ by 10 % each way. Of the ticks
+// after which a follower begins an election the first may come at once.
+const leaseSpan = (electionTicks - 1) * tick * 8 / 10
 
 func (n *replica) renewLease(env *node.Env) {
 	if n.reads == "lease" {
