@@ -80,6 +80,15 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		errs = append(errs, tr.faults.Validate())
 	}
 	errs = append(errs, nemesis.CheckScript(script, tr.Nodes))
+	nemeses := nemesis.ScriptProcesses(script)
+	for _, op := range script {
+		switch {
+		case op.Process.Client() && op.Node != "" && !slices.Contains(tr.Nodes, op.Node):
+			wrong("op %d: there is no node %q among %v", op.Index, op.Node, tr.Nodes)
+		case op.Process.Nemesis() && tr.Replays() && !slices.Contains(nemeses, op.Process):
+			wrong("op %d: %s %s: want inject or cure, of a fault of that kind", op.Index, op.Process, op.F)
+		}
+	}
 	tr.params = targets.Params{
 		Options:  node.Options{Bug: m.Bug, Flags: m.Flags},
 		Nodes:    tr.Nodes,

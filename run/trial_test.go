@@ -119,6 +119,24 @@ func TestTrialTellsAllThatIsWrong(t *testing.T) {
 	}
 }
 
+// A schedule written by hand may ask for what no run can do.
+func TestTrialTellsWhatIsWrongWithItsScript(t *testing.T) {
+	for _, c := range []struct {
+		op   histories.Op
+		want string
+	}{
+		{histories.Op{Process: 0, F: "broadcast", Node: "n9"}, `no node "n9"`},
+		{histories.Op{Process: nemesis.Kill.Process(), F: "hurt"}, "nemesis/kill hurt"},
+	} {
+		c.op.Type, c.op.Index = histories.Invoke, 7
+		ops := []histories.Op{{Process: 0, Type: histories.Invoke, F: "broadcast", Node: "n1"}, c.op}
+		_, err := run.NewTrial(total.Target, histories.Manifest{}, ops)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "op 7") {
+			t.Errorf("error %v: want one about op 7 and %s", err, c.want)
+		}
+	}
+}
+
 // A run in which the faults asked for cannot happen proves nothing.
 func TestNothingHappenedIsVacuous(t *testing.T) {
 	m := manifest(1, "")
