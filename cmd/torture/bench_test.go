@@ -72,11 +72,13 @@ func BenchmarkContainers(b *testing.B) {
 			var sent []histories.Op
 			plan.Generator = gen.Clients(gen.Limit(b.N, gen.Register(gen.Uniform(10), 1000)))
 			warm := histories.Op{F: "write", Key: []byte(`0`), Value: []byte(`0`)}
-			for led := 0; led == 0; time.Sleep(50 * time.Millisecond) {
-				for _, warm.Node = range tr.Nodes { // until a leader is elected
+			eventually(b, "a leader answers", func() bool {
+				led := 0
+				for _, warm.Node = range tr.Nodes {
 					led += bareLoad(w, []histories.Op{warm}, 1)
 				}
-			}
+				return led > 0
+			})
 			meter := newMeter(b, m.ID)
 			b.ResetTimer()
 			err = run.Loop(context.Background(), plan, w, func(op histories.Op) error {
@@ -115,6 +117,7 @@ func newMeter(b *testing.B, run string) *meter {
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { _ = cli.Close() })
 	m := &meter{b: b, cli: cli, run: run}
 	m.start()
 	return m

@@ -246,7 +246,7 @@ func (o *outcome) cut() string {
 	return s
 }
 
-func repeatCommand(dir string) string { return "torture replay " + dir }
+func repeatCommand(dir string) string { return "torture replay " + quoted(dir) }
 
 // revision is that of torture's source, if the build knows it.
 func revision() string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -74,6 +75,22 @@ func TestHuntVacuous(t *testing.T) {
 	}
 }
 
+// What is printed to be run again is for a shell.
+func TestQuoted(t *testing.T) {
+	for s, want := range map[string]string{
+		"7": "7", "": "''", "partition,kill": "partition,kill", "runs/a b": "'runs/a b'",
+		"!primaries": "'!primaries'", "n1|n2; kill=one": "'n1|n2; kill=one'", "it's": `'it'\''s'`,
+	} {
+		if got := quoted(s); got != want {
+			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+		out, err := exec.Command("sh", "-c", "printf %s "+quoted(s)).Output()
+		if err != nil || string(out) != s {
+			t.Errorf("a shell reads %q as %q, %v", s, out, err)
+		}
+	}
+}
+
 // A worker that dies takes its seed with it, not the hunt.
 func TestHuntWorkerDies(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--first", "42", "--workers", "1", "--store", t.TempDir())
@@ -143,7 +160,7 @@ func child(t *testing.T, parent int) (pid int) {
 }
 
 // eventually waits until a condition holds, and gives up after a minute.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +29,7 @@ type trialFlags struct {
 	nemesis  string
 	schedule string
 	own      map[string]*string // the target's flags
-	all      []*pflag.Flag
+	all      []*pflag.Flag      // these and all others of a trial
 }
 
 func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
@@ -56,14 +57,25 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 	return f
 }
 
-// given are the flags that were, as a command has them, each after a blank.
+// given are the flags that were, as a shell reads them, each after a blank.
 func (f *trialFlags) given() (s string) {
 	for _, flag := range f.all {
 		if flag.Changed {
-			s += fmt.Sprintf(" --%s %s", flag.Name, flag.Value)
+			s += fmt.Sprintf(" --%s %s", flag.Name, quoted(flag.Value.String()))
 		}
 	}
 	return s
+}
+
+// quoted is s as one word of a shell.
+func quoted(s string) string {
+	special := func(r rune) bool {
+		return !(r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-_./,:=+", r))
+	}
+	if s != "" && !strings.ContainsFunc(s, special) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // manifest is what the flags say, for a world. Only flags that were given
