@@ -7,7 +7,7 @@ import "time"
 // far region, a lossy radio link; TCP's order or none; clocks that agree or do
 // not.
 func (w *World) conditions() {
-	d := w.stream("conditions").draw()
+	d := w.stream("conditions").draw(w.now)
 	floor, mean := 100*time.Microsecond, 400*time.Microsecond
 	loss, twice, fifo, spread, skew := 0.0, 0.0, true, 1.0, 0.0
 	drift := 20e-6
@@ -30,7 +30,7 @@ func (w *World) conditions() {
 			l := w.link(int32(from), int32(to))
 			name := "link/" + w.names[from] + "/" + w.names[to]
 			l.draws = named(w.cfg.Seed, name)
-			own := w.stream(name + "/nature").draw()
+			own := w.stream(name + "/nature").draw(w.now)
 			slow := own.magnitude(1, spread*1.0001)
 			l.floor = time.Duration(float64(floor) * slow)
 			l.mean = time.Duration(float64(mean) * slow)
@@ -41,7 +41,7 @@ func (w *World) conditions() {
 		}
 	}
 	for _, m := range w.machines {
-		own := w.stream("clock/" + string(m.id)).draw()
+		own := w.stream("clock/" + string(m.id)).draw(w.now)
 		m.clock.own = own.between(-drift, drift)
 		m.clock.drift = m.clock.own
 		m.clock.skew = time.Duration(own.between(-skew, skew))

@@ -123,7 +123,7 @@ func (w *World) probe(from, to int32, f nemesis.Fault) (got string, seen bool) {
 	least := time.Duration(math.MaxInt64)
 	for range n {
 		with.free, with.last, without.free, without.last = 0, 0, 0, 0
-		d := draws.draw()
+		d := draws.draw(w.now)
 		a, b := with.decide(d, w.now, bytes), without.decide(d, w.now, bytes)
 		lost += bit(a.copies == 0 && b.copies > 0)
 		twice += bit(a.copies == 2 && b.copies == 1)

@@ -89,7 +89,7 @@ func (w *World) strike(m *machine, k nemesis.Kind) {
 			}
 			return
 		}
-		d := w.stream("doom/" + string(m.id)).draw()
+		d := w.stream("doom/" + string(m.id)).draw(w.now)
 		m.doom = 1 - d.float()
 		if d.chance(0.25) {
 			m.relapse = 1 - d.float()
@@ -106,7 +106,7 @@ func (w *World) strike(m *machine, k nemesis.Kind) {
 
 // losePower takes from the disk what was not synced.
 func (w *World) losePower(m *machine) {
-	if lost, of := m.disk.lose(w.stream("disk/" + string(m.id)).draw()); lost > 0 {
+	if lost, of := m.disk.lose(w.stream("disk/" + string(m.id)).draw(w.now)); lost > 0 {
 		w.record(m.process, "lost-writes", map[string]int{"lost": lost, "unsynced": of})
 	}
 }
@@ -220,7 +220,7 @@ func (w *World) resume(m *machine) {
 const starting = 100 * time.Millisecond
 
 func (w *World) startSoon(m *machine) {
-	d := w.stream("start/" + string(m.id)).draw()
+	d := w.stream("start/" + string(m.id)).draw(w.now)
 	w.after(time.Duration(d.between(0.05, 1)*float64(starting)), func() { w.start(m) })
 }
 

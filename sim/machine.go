@@ -47,7 +47,7 @@ type machine struct {
 	term uint64
 
 	draws   map[string]*stream // of the node's own decisions, by name
-	entropy stream             // of crypto/rand
+	entropy io.Reader          // its crypto/rand.Reader
 }
 
 // A timer is set in local time, so that it follows its node's clock.
@@ -76,7 +76,7 @@ func (m *machine) rand(w *World) func(string) *mrand.Rand {
 			s = &fresh
 			m.draws[name] = s
 		}
-		return w.lender.lend(s.draw())
+		return w.lender.lend(s.draw(w.now))
 	}
 }
 
@@ -121,23 +121,24 @@ func (w *World) crash(m *machine, kind string) {
 // The raft library draws its election timeouts from crypto/rand.Reader, which
 // is one for the whole program: hence one simulation at a time in a process.
 func (w *World) begin(m *machine) {
-	rand.Reader = entropy{m}
+	rand.Reader = m.entropy
 	m.env.Begin(m.clock.now(w.now), m.clock.wall(w.now))
 	w.steps++
 }
 
-// entropy is crypto/rand as m sees it.
-type entropy struct{ m *machine }
+// entropy is crypto/rand as one machine sees it.
+type entropy struct {
+	world *World
+	draws stream
+}
 
-func (e entropy) Read(p []byte) (int, error) {
-	d := e.m.entropy.draw()
+func (e *entropy) Read(p []byte) (int, error) {
+	d := e.draws.draw(e.world.now)
 	for i := range p {
 		p[i] = byte(d.Uint64())
 	}
 	return len(p), nil
 }
-
-var _ io.Reader = entropy{}
 
 // step lets a node handle one event and carries out what it asked for, in
 // order, until it is done or the node's hour has come.

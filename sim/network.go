@@ -107,7 +107,7 @@ func (l *link) decide(d dice, now histories.Time, bytes int) fate {
 // send puts a message on a link, where the faults in force act on it.
 func (w *World) send(from, to int32, body []byte) {
 	l := w.link(from, to)
-	f := l.decide(l.draws.draw(), w.now, len(body))
+	f := l.decide(l.draws.draw(w.now), w.now, len(body))
 	for i := range f.copies {
 		w.agenda.push(w.now.Add(f.delay[i]), event{kind: arrive, from: from, to: to, body: body})
 	}

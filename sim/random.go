@@ -4,16 +4,24 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
 )
 
-// Randomness goes by name, not by turn: the k-th draw of a name is the same
-// whoever else draws, and in whatever order. So an operation taken out of a
-// run leaves the rest of it alone, and shrinking is not a lottery.
+// Randomness goes by name and time, not by turn: the k-th draw of a name in a
+// tick is the same whoever else draws, and whatever was drawn in earlier ticks.
+// So an operation taken out of a run leaves what comes later alone, as far as
+// it can, and shrinking is not a lottery.
 
-// stream is the randomness of one name. Its zero count is its beginning.
+// tick is how long a draw more or less is felt by those after it.
+const tick = time.Millisecond
+
+// stream is the randomness of one name.
 type stream struct {
 	seed  uint64
-	count uint64
+	ticks uint64 // until the latest draw
+	count uint64 // of draws in its tick
 }
 
 func named(seed uint64, name string) stream {
@@ -22,10 +30,13 @@ func named(seed uint64, name string) stream {
 	return stream{seed: mix(seed, h.Sum64())}
 }
 
-// draw returns the next decision's randomness.
-func (s *stream) draw() dice {
+// draw returns the randomness of the next decision, which is made now.
+func (s *stream) draw(now histories.Time) dice {
+	if ticks := uint64(now) / uint64(tick); ticks != s.ticks {
+		s.ticks, s.count = ticks, 0
+	}
 	s.count++
-	return dice{mix(s.seed, s.count)}
+	return dice{mix(mix(s.seed, s.ticks), s.count)}
 }
 
 // mix hashes a pair of words: the finaliser of SplitMix64 (Steele, Lea and

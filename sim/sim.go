@@ -116,12 +116,12 @@ func New(cfg Config) *World {
 		w.ids, w.index[id] = append(w.ids, id), int32(i)
 		w.machines = append(w.machines, &machine{
 			id: id, index: int32(i), process: histories.Named(name),
-			draws: map[string]*stream{}, entropy: named(cfg.Seed, "crypto/"+name),
+			draws: map[string]*stream{}, entropy: &entropy{w, named(cfg.Seed, "crypto/"+name)},
 		})
 	}
 	w.conditions()
 	for _, m := range w.machines {
-		d := w.stream("boot/" + string(m.id)).draw()
+		d := w.stream("boot/" + string(m.id)).draw(w.now)
 		late := time.Duration(0)
 		if cfg.Swarm { // clients may be there before all nodes are
 			late = time.Duration(d.between(0, float64(50*time.Millisecond)))
