@@ -55,18 +55,25 @@ func Shrink(ctx context.Context, tr *Trial, h histories.History, r checker.Resul
 		return nil, fmt.Errorf("the schedule of seed %d does not fail again with %v: %s", tr.Manifest.Seed, s.kinds, s.last)
 	}
 	s.calm()
-	for {
-		before := s.size()
-		s.cutEnd()
-		s.dropFaults()
-		s.dropOps()
-		s.shortenFaults()
-		s.closeGaps()
-		if s.size() == before || ctx.Err() != nil {
-			return s.best, nil
+	s.minimize()
+	for s.best.size() > readable && s.best.Faults > 0 && ctx.Err() == nil {
+		script = withoutFaults(script, faultIDs(s.script()))
+		if !s.fails(script, end) {
+			break
 		}
+		s.minimize()
 	}
+	return s.smallest, nil
 }
+
+// readable is the size at which a schedule is understood at a glance. Of what is
+// larger after all, another cause may be smaller: a long run fails more than
+// once, and which of its failures is left is chance. So the faults that are left
+// are taken out of the whole schedule, and if that fails too it is shrunk anew.
+const readable = 20
+
+// size is how much there is to read.
+func (s *Shrunk) size() int { return s.Ops + s.Faults }
 
 // Kinds are the kinds of anomaly that make r invalid, sorted; not those that
 // are allowed and only mentioned.
@@ -94,7 +101,8 @@ type shrinker struct {
 	manifest histories.Manifest // of the tries
 	kinds    []string           // one of them must be found
 	progress func(*Shrunk)
-	best     *Shrunk
+	best     *Shrunk // since the whole schedule
+	smallest *Shrunk
 	tries    int
 	last     string // what the last try came to
 }
@@ -103,8 +111,16 @@ func (s *shrinker) script() []histories.Op { return s.best.Script }
 
 func (s *shrinker) end() histories.Time { return histories.Time(s.best.Manifest.End) }
 
-func (s *shrinker) size() [3]int {
-	return [3]int{s.best.Faults, s.best.Ops, int(s.best.Manifest.End)}
+// minimize drops from the best what it can.
+func (s *shrinker) minimize() {
+	for before := (*Shrunk)(nil); s.best != before && s.ctx.Err() == nil; {
+		before = s.best
+		s.cutEnd()
+		s.dropFaults()
+		s.dropOps()
+		s.shortenFaults()
+		s.closeGaps()
+	}
 }
 
 // fails plays script until end, and takes it for the best if it fails.
@@ -140,8 +156,10 @@ func (s *shrinker) fails(script []histories.Op, end histories.Time) bool {
 		}
 	}
 	s.best = best
-	if s.progress != nil {
-		s.progress(best)
+	if s.smallest == nil || best.size() <= s.smallest.size() {
+		if s.smallest = best; s.progress != nil {
+			s.progress(best)
+		}
 	}
 	return true
 }
@@ -179,20 +197,15 @@ func (s *shrinker) cutEnd() {
 // dropFaults drops faults, each with its cure: all of them, then halves, then
 // one by one.
 func (s *shrinker) dropFaults() {
-	var ids []string
-	for _, op := range s.script() {
-		if op.F == nemesis.Inject && op.Process.Nemesis() {
-			ids = append(ids, faultID(op))
-		}
-	}
+	ids := faultIDs(s.script())
 	s.drop(len(ids), func(dropped func(int) bool) []histories.Op {
-		gone := map[string]bool{}
+		var gone []string
 		for i, id := range ids {
-			gone[id] = dropped(i)
+			if dropped(i) {
+				gone = append(gone, id)
+			}
 		}
-		return slices.DeleteFunc(slices.Clone(s.script()), func(op histories.Op) bool {
-			return op.Process.Nemesis() && gone[faultID(op)]
-		})
+		return withoutFaults(s.script(), gone)
 	}, func(left []int) {
 		kept := make([]string, 0, len(left))
 		for _, i := range left {
@@ -296,6 +309,23 @@ func (s *shrinker) closeGaps() {
 			}
 		}
 	}
+}
+
+// faultIDs names the faults of a script.
+func faultIDs(script []histories.Op) (ids []string) {
+	for _, op := range script {
+		if op.F == nemesis.Inject && op.Process.Nemesis() {
+			ids = append(ids, faultID(op))
+		}
+	}
+	return ids
+}
+
+// withoutFaults is script without the injections and cures of some faults.
+func withoutFaults(script []histories.Op, ids []string) []histories.Op {
+	return slices.DeleteFunc(slices.Clone(script), func(op histories.Op) bool {
+		return op.Process.Nemesis() && slices.Contains(ids, faultID(op))
+	})
 }
 
 func faultID(op histories.Op) string {
