@@ -63,6 +63,10 @@ func Shrink(ctx context.Context, tr *Trial, h histories.History, r checker.Resul
 		}
 		s.minimize()
 	}
+	if s.smallest.size() > readable {
+		s.best, s.reseed = s.smallest, true
+		s.minimize()
+	}
 	return s.smallest, nil
 }
 
@@ -70,6 +74,7 @@ func Shrink(ctx context.Context, tr *Trial, h histories.History, r checker.Resul
 // larger after all, another cause may be smaller: a long run fails more than
 // once, and which of its failures is left is chance. So the faults that are left
 // are taken out of the whole schedule, and if that fails too it is shrunk anew.
+// At last, parts of the smallest are tried under other seeds.
 const readable = 20
 
 // size is how much there is to read.
@@ -103,6 +108,7 @@ type shrinker struct {
 	progress func(*Shrunk)
 	best     *Shrunk // since the whole schedule
 	smallest *Shrunk
+	reseed   bool // other seeds may be tried
 	tries    int
 	last     string // what the last try came to
 }
@@ -162,6 +168,20 @@ func (s *shrinker) fails(script []histories.Op, end histories.Time) bool {
 		}
 	}
 	return true
+}
+
+// failsElsewhere plays script, which does not fail, under a few other seeds: what
+// nodes and links draw may be all that it lacks.
+func (s *shrinker) failsElsewhere(script []histories.Op) bool {
+	seed := s.manifest.Seed
+	for k := range uint64(4) {
+		s.manifest.Seed = seed + 1 + k
+		if s.fails(script, s.end()) {
+			return true
+		}
+	}
+	s.manifest.Seed = seed
+	return false
 }
 
 // calm has ordinary links and clocks in place of drawn ones. What fails on these
@@ -244,7 +264,8 @@ func (s *shrinker) drop(n int, without func(dropped func(int) bool) []histories.
 	for chunk := n; chunk > 0 && s.ctx.Err() == nil; chunk /= 2 {
 		for from := 0; from < n && s.ctx.Err() == nil; {
 			to := min(from+chunk, n)
-			if !s.fails(without(func(i int) bool { return i >= from && i < to }), s.end()) {
+			script := without(func(i int) bool { return i >= from && i < to })
+			if !s.fails(script, s.end()) && (!s.reseed || chunk < n/4 || !s.failsElsewhere(script)) {
 				from = to
 				continue
 			}
