@@ -52,7 +52,7 @@ type view struct {
 	More           int // anomalies not shown
 	Faults         []fault
 	MoreFaults     int // not shown
-	FaultKinds     []legend
+	FaultKinds     []kindCount
 	Counts         []counts
 	Reasons        []reason
 	Latency, Rate  template.HTML
@@ -65,12 +65,6 @@ type view struct {
 	CSS            template.CSS
 	JS             template.JS
 	Parts          []checker.Result
-}
-
-type legend struct {
-	Kind            string
-	Colour          int
-	Count, Verified int
 }
 
 type anomalyView struct {
@@ -99,18 +93,14 @@ func newView(in Input) view {
 		Title: plain(clip(in.title(), 200)), Verdict: in.Result.Verdict.String(), Input: in, Facts: in.facts(),
 		Kinds: kindCounts(in.Result), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
-		Ops: h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts, Why: untold(in.Result),
+		FaultKinds: faultCounts(every),
+		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts, Why: untold(in.Result),
 		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
 	}
 	shown := in.Result.Anomalies[:min(len(in.Result.Anomalies), anomaliesMax)]
 	v.More = total(in.Result) - len(shown)
 	for _, a := range shown {
 		v.Anomalies = append(v.Anomalies, newAnomaly(h, a))
-	}
-	kinds, count, verified := faultCounts(every)
-	for _, k := range kinds {
-		i := slices.IndexFunc(every, func(f fault) bool { return f.Kind == k })
-		v.FaultKinds = append(v.FaultKinds, legend{k, every[i].Colour, count[k], verified[k]})
 	}
 	drawn := sample(h, cs, shown)
 	v.Drawn = len(drawn)

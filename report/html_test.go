@@ -72,7 +72,7 @@ func TestPage(t *testing.T) {
 		`href="./linearizable-k3.html">drawing`,
 		"torture replay runs/20260102T030405-raft-sim-42",
 		"and 3 more",
-		"want unreachable", "got unreachable", "(2 verified)", ">never<",
+		"want unreachable", "got unreachable", "clock ×3 (1 not verified, 1 hidden by others)", "<td>hidden</td>", ">never<",
 		"timeout after 1s", "mismatch",
 		`the \x1b[31mlast\x1b[0m line`, "listening",
 		"nothing was seen of clock",

@@ -3,7 +3,9 @@ package report
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -157,6 +159,7 @@ type fault struct {
 	From, To                  histories.Time // in force, for all we know
 	Inject, Over              histories.Time // attempted, and certainly over
 	Verified, Cured           bool
+	Hidden                    bool // others kept it from being seen
 	Effective                 bool // it was seen in force, or may have been
 	Open                      bool // it was not cured
 	Checks                    []nemesis.Check
@@ -204,6 +207,7 @@ func faults(h histories.History) []fault {
 			var e nemesis.Evidence
 			if json.Unmarshal(h.Value(end), &e) == nil {
 				f.Checks = e.Checks[:min(len(e.Checks), evidenceMax)]
+				f.Hidden = !f.Verified && len(e.Checks) == 0 && len(e.Holders) > 0
 			}
 			f.Error = plain(clip(h.Error(end), 300))
 		}
@@ -223,18 +227,48 @@ func faults(h histories.History) []fault {
 	return all
 }
 
-// faultCounts lists the kinds of fs, sorted, with how many were verified.
-func faultCounts(fs []fault) (kinds []string, count, verified map[string]int) {
-	count, verified = map[string]int{}, map[string]int{}
+// kindCount says what came of the faults of one kind.
+type kindCount struct {
+	Kind                    string
+	Colour                  int
+	Count, Verified, Hidden int
+}
+
+// doubt says how many faults were not seen in force, if any.
+func (k kindCount) doubt() string {
+	var parts []string
+	if n := k.Count - k.Verified - k.Hidden; n > 0 {
+		parts = append(parts, number(n)+" not verified")
+	}
+	if k.Hidden > 0 {
+		parts = append(parts, number(k.Hidden)+" hidden by others")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// String is for the terminal and the report's heading.
+func (k kindCount) String() string { return fmt.Sprintf("%s ×%d%s", k.Kind, k.Count, k.doubt()) }
+
+// faultCounts counts fs by kind, sorted by name.
+func faultCounts(fs []fault) (kinds []kindCount) {
+	at := map[string]int{}
 	for _, f := range fs {
-		if count[f.Kind] == 0 {
-			kinds = append(kinds, f.Kind)
+		if _, ok := at[f.Kind]; !ok {
+			at[f.Kind] = len(kinds)
+			kinds = append(kinds, kindCount{Kind: f.Kind, Colour: f.Colour})
 		}
-		count[f.Kind]++
-		if f.Verified {
-			verified[f.Kind]++
+		k := &kinds[at[f.Kind]]
+		k.Count++
+		switch {
+		case f.Verified:
+			k.Verified++
+		case f.Hidden:
+			k.Hidden++
 		}
 	}
-	slices.Sort(kinds)
-	return kinds, count, verified
+	slices.SortFunc(kinds, func(a, b kindCount) int { return strings.Compare(a.Kind, b.Kind) })
+	return kinds
 }

@@ -95,7 +95,9 @@ type cast struct {
 // overlap.
 func castOf(h histories.History, fs []fault, threads int) cast {
 	c := cast{row: map[histories.Process]int{}}
-	c.kinds, _, _ = faultCounts(fs)
+	for _, k := range faultCounts(fs) {
+		c.kinds = append(c.kinds, k.Kind)
+	}
 	nodes := map[string]bool{}
 	type life struct{ first, last int }
 	lives := map[histories.Process]*life{}
