@@ -109,10 +109,13 @@ func (e *Env) Fail(r Request, why string) {
 }
 
 // After sets the timer name to fire once, d from now on this node's clock, in
-// place of any timer of that name.
+// place of any timer of that name. A year is the longest: nobody waits to see
+// it fire, and the arithmetic of clocks has room.
 func (e *Env) After(d time.Duration, name string) {
-	e.add(Effect{Kind: SetTimer, Name: name, After: max(d, 0)})
+	e.add(Effect{Kind: SetTimer, Name: name, After: min(max(d, 0), year)})
 }
+
+const year = 365 * 24 * time.Hour
 
 // Cancel removes the timer name, if it is set.
 func (e *Env) Cancel(name string) { e.add(Effect{Kind: SetTimer, Name: name, After: -1}) }

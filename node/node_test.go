@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -118,6 +119,7 @@ func TestEffectsKeepTheirOrder(t *testing.T) {
 	e.Fail(Request{ID: 8}, "no")
 	e.After(-5, "soon")
 	e.Cancel("late")
+	e.After(math.MaxInt64, "never")
 	e.Record("did", json.RawMessage(`{}`))
 	e.Role("leader", 2)
 	var kinds []EffectKind
@@ -125,15 +127,15 @@ func TestEffectsKeepTheirOrder(t *testing.T) {
 	for _, f := range effects {
 		kinds = append(kinds, f.Kind)
 	}
-	want := []EffectKind{Write, Sync, Send, Answer, Answer, SetTimer, SetTimer, Record, Role}
+	want := []EffectKind{Write, Sync, Send, Answer, Answer, SetTimer, SetTimer, SetTimer, Record, Role}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("effects %v, want %v", kinds, want)
 	}
 	if f := effects[3]; !f.OK || string(f.Value) != "null" || string(f.Ext["idx"]) != "3" || f.Req != 7 {
 		t.Errorf("answer %+v", f)
 	}
-	if effects[5].After != 0 || effects[6].After != -1 {
-		t.Errorf("timers %v and %v: a negative delay is at once, a cancellation is negative", effects[5].After, effects[6].After)
+	if effects[5].After != 0 || effects[6].After != -1 || effects[7].After != year {
+		t.Errorf("timers %v, %v and %v: a negative delay is at once, a cancellation is negative, and a year is the longest", effects[5].After, effects[6].After, effects[7].After)
 	}
 	defer func() {
 		if recover() == nil {

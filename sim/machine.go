@@ -235,10 +235,6 @@ func (w *World) answer(m *machine, e *node.Effect) {
 	}
 }
 
-// year is the longest that a timer runs: nobody waits to see it fire, and the
-// arithmetic of clocks has room.
-const year = 365 * 24 * time.Hour
-
 func (w *World) setTimer(m *machine, e *node.Effect) {
 	t := m.timers[e.Name]
 	if t == nil {
@@ -250,7 +246,7 @@ func (w *World) setTimer(m *machine, e *node.Effect) {
 	}
 	t.version++
 	if t.set = e.After >= 0; t.set {
-		t.deadline = m.env.Now + min(e.After, year)
+		t.deadline = m.env.Now + e.After
 		w.arm(m, t)
 	}
 }
