@@ -34,7 +34,7 @@ func (r *raftCheck) progress(bound time.Duration) {
 		if !ok && (r.h.Process(i).Client() || r.h.F(i) != "commit") {
 			continue
 		}
-		took := time.Duration(r.h.Time(i) - since)
+		took := max(time.Duration(r.h.Time(i)-since), 0) // a commit may come before the first request
 		r.stats["recovery-ns"] = int64(took)
 		if bound > 0 && took > bound {
 			r.addf("no-progress", []int{max(healed, 0), i}, "nothing was committed and no operation succeeded until op %d, %v after all faults had ended and clients asked: want %v at most", i, took, bound)

@@ -219,7 +219,7 @@ func (s *tally) gaps() {
 	s.stats["longest-gap-ns"] = int64(max(longest, s.last-before))
 	if s.lastCure >= 0 {
 		if i, _ := slices.BinarySearch(s.oks, s.lastCure); i < len(s.times) {
-			s.stats["recovery-ns"] = int64(s.times[i] - s.cureTime)
+			s.stats["recovery-ns"] = int64(max(s.times[i]-s.cureTime, 0))
 		}
 	}
 }
