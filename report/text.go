@@ -215,6 +215,25 @@ func opText(op histories.Op, n int) string {
 	return strings.Join(words, " ")
 }
 
+// behind says by how much a run missed the rate that it was asked for, if by a
+// tenth or more: its clients waited for the nodes.
+func (t text) behind(cs []call) string {
+	h, m := t.in.History, t.in.Manifest
+	if m.Schedule || m.Rate <= 0 || m.TimeLimit <= 0 || len(cs) == 0 {
+		return ""
+	}
+	began := slices.IndexFunc(cs, func(c call) bool { return h.Final(int(c.begin)) })
+	if began < 0 {
+		began = len(cs)
+	}
+	span := min(m.TimeLimit, time.Duration(h.Time(h.Len()-1)))
+	rate := float64(began) / span.Seconds()
+	if rate > 0.9*m.Rate {
+		return ""
+	}
+	return fmt.Sprintf("; %.0f/s of the %v/s asked for", rate, m.Rate)
+}
+
 func (t text) foot() {
 	h := t.in.History
 	cs := calls(h)
@@ -228,7 +247,7 @@ func (t text) foot() {
 	if n := h.Len(); n > 0 {
 		did += ", in " + brief(time.Duration(h.Time(n-1)))
 	}
-	row("clients", did)
+	row("clients", did+t.behind(cs))
 	if kinds := faultCounts(faults(h)); len(kinds) > 0 {
 		var parts []string
 		for _, k := range kinds {
