@@ -38,8 +38,8 @@ func Schedule(h histories.History) []histories.Op {
 // Shrink looks for a small part of a failing run's schedule that fails in the
 // same way: with one of the kinds of anomaly that r has. It drops ever smaller
 // runs of operations while the rest still fails (delta debugging: Zeller and
-// Hildebrandt, IEEE TSE 28(2), 2002). What a simulated link or node draws does
-// not depend on what was dropped, since draws go by name.
+// Hildebrandt, IEEE TSE 28(2), 2002). What a simulated link or node draws hardly
+// depends on what was dropped, since draws go by name and time.
 //
 // It ends when no single operation or fault can be dropped, or with ctx, and
 // returns the smallest schedule so far; it fails if the whole schedule does not

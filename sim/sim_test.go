@@ -538,13 +538,23 @@ func TestMessageStormIsNamed(t *testing.T) {
 	}
 }
 
-// A draw depends on its name and number, not on what else is drawn.
-func TestDrawsGoByName(t *testing.T) {
+// A draw depends on its name and time, not on what else is drawn, nor on what
+// was drawn in an earlier tick.
+func TestDrawsGoByNameAndTime(t *testing.T) {
 	plain, busy := cluster(t, 3, 2, nil), cluster(t, 3, 2, nil)
 	busy.ask("n2", "draw", 0)
 	busy.ask("n1", "tell", 0)
 	if a, b := plain.ask("n1", "draw", 0), busy.ask("n1", "draw", 0); string(a.Value) != string(b.Value) {
 		t.Errorf("n1 draws %s, and %s when others drew before", a.Value, b.Value)
+	}
+	s, fresh := named(1, "x"), named(1, "x")
+	at := histories.Time(5 * tick)
+	first, second := s.draw(at), s.draw(at.Add(tick-1))
+	if first == second {
+		t.Error("two draws of a tick are the same")
+	}
+	if late := at.Add(tick); s.draw(late) != fresh.draw(late) {
+		t.Error("a tick's first draw depends on the tick before")
 	}
 }
 
