@@ -23,18 +23,6 @@ type Shrunk struct {
 	Tries    int
 }
 
-// Schedule is what a history's run was asked to do: its invocations.
-func Schedule(h histories.History) []histories.Op {
-	var ops []histories.Op
-	for _, op := range h.All() {
-		if op.Type == histories.Invoke {
-			op.Ext, op.Lamport = nil, 0
-			ops = append(ops, op)
-		}
-	}
-	return ops
-}
-
 // Shrink looks for a small part of a failing run's schedule that fails in the
 // same way: with one of the kinds of anomaly that r has. It drops ever smaller
 // runs of operations while the rest still fails (delta debugging: Zeller and
@@ -309,50 +297,34 @@ func (s *shrinker) shortenFaults() {
 // closeGaps moves operations closer together where nothing happens for long.
 func (s *shrinker) closeGaps() {
 	for i := 0; i <= len(s.script()) && len(s.script()) <= 100 && s.ctx.Err() == nil; i++ {
-		for {
-			script := slices.Clone(s.script())
-			prev, next := histories.Time(0), s.end()
-			if i > 0 {
-				prev = script[i-1].Time
-			}
-			if i < len(script) {
-				next = script[i].Time
-			}
-			gap := next - prev
-			if gap < histories.Time(500*time.Millisecond) {
-				break
-			}
-			for k := i; k < len(script); k++ {
-				script[k].Time -= gap / 2
-			}
-			if !s.fails(script, s.end()-gap/2) {
-				break
-			}
+		for s.closeGap(i) {
 		}
 	}
 }
 
-// faultIDs names the faults of a script.
-func faultIDs(script []histories.Op) (ids []string) {
-	for _, op := range script {
-		if op.F == nemesis.Inject && op.Process.Nemesis() {
-			ids = append(ids, faultID(op))
+// closeGap shortens the time before op i, or before the end. Since nodes and
+// links draw anew at other times, it tries many lengths: a half off, a third, and
+// so on.
+func (s *shrinker) closeGap(i int) bool {
+	prev, next := histories.Time(0), s.end()
+	if i > 0 {
+		prev = s.script()[i-1].Time
+	}
+	if i < len(s.script()) {
+		next = s.script()[i].Time
+	}
+	gap := next - prev
+	if gap < histories.Time(500*time.Millisecond) {
+		return false
+	}
+	for part := histories.Time(2); part < 20; part++ {
+		script := slices.Clone(s.script())
+		for k := i; k < len(script); k++ {
+			script[k].Time -= gap / part
+		}
+		if s.fails(script, s.end()-gap/part) {
+			return true
 		}
 	}
-	return ids
-}
-
-// withoutFaults is script without the injections and cures of some faults.
-func withoutFaults(script []histories.Op, ids []string) []histories.Op {
-	return slices.DeleteFunc(slices.Clone(script), func(op histories.Op) bool {
-		return op.Process.Nemesis() && slices.Contains(ids, faultID(op))
-	})
-}
-
-func faultID(op histories.Op) string {
-	f, err := histories.Decode[nemesis.Fault](op)
-	if err != nil {
-		return ""
-	}
-	return f.ID
+	return false
 }
