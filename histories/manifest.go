@@ -32,8 +32,15 @@ type Manifest struct {
 	Swarm    bool          `json:"swarm,omitempty"`    // the seed draws the conditions
 	Schedule bool          `json:"schedule,omitempty"` // schedule.jsonl holds what was replayed
 	End      time.Duration `json:"end,omitempty"`      // how long a replay goes on at least, ns
+	Reigns   []Reign       `json:"reigns,omitempty"`   // who led when the schedule was recorded
 
 	Args     []string  `json:"args,omitempty"`     // the command line
 	Revision string    `json:"revision,omitempty"` // of torture's source; "+dirty" if changed
 	Started  time.Time `json:"started"`
+}
+
+// Reign says who led from a time on, until the next reign.
+type Reign struct {
+	From    Time     `json:"from"` // ns
+	Leaders []string `json:"leaders,omitempty"`
 }

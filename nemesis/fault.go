@@ -5,6 +5,8 @@ package nemesis
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -85,6 +87,39 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	*d = Duration(v)
 	return err
+}
+
+// Renamed is f with name(n) in place of each node n.
+func (f Fault) Renamed(name func(string) string) Fault {
+	all := func(nodes []string) []string {
+		nodes = slices.Clone(nodes)
+		for i, n := range nodes {
+			nodes[i] = name(n)
+		}
+		return nodes
+	}
+	f.Targets = all(f.Targets)
+	if f.Params.Drop != nil {
+		drop := map[string][]string{}
+		for n, from := range f.Params.Drop { // the order makes no difference
+			drop[name(n)] = all(from)
+		}
+		f.Params.Drop = drop
+	}
+	return f
+}
+
+// Same tells whether f and g do the same to the same nodes, in whatever order
+// they name them.
+func (f Fault) Same(g Fault) bool {
+	for _, p := range []*Fault{&f, &g} {
+		*p = p.Renamed(func(n string) string { return n }) // a copy, to be sorted
+		slices.Sort(p.Targets)
+		for _, from := range p.Params.Drop {
+			slices.Sort(from)
+		}
+	}
+	return reflect.DeepEqual(f, g)
 }
 
 // Evidence is what a world saw at the victims after it injected or cured a

@@ -78,3 +78,27 @@ func TestValidateFault(t *testing.T) {
 		}
 	}
 }
+
+func TestRenamed(t *testing.T) {
+	f := Fault{ID: "p", Kind: Partition, Targets: []string{"n1", "n2"}, Params: Params{Shape: "ring", Drop: map[string][]string{"n1": {"n3"}, "n3": {"n1", "n2"}}}}
+	before := string(histories.Encode(f))
+	g := f.Renamed(func(n string) string { return map[string]string{"n1": "n2", "n2": "n1", "n3": "n3"}[n] })
+	want := Fault{ID: "p", Kind: Partition, Targets: []string{"n2", "n1"}, Params: Params{Shape: "ring", Drop: map[string][]string{"n2": {"n3"}, "n3": {"n2", "n1"}}}}
+	if !reflect.DeepEqual(g, want) {
+		t.Errorf("renamed: %+v, want %+v", g, want)
+	}
+	if after := string(histories.Encode(f)); after != before {
+		t.Errorf("%s has become %s", before, after)
+	}
+	if f.Same(g) {
+		t.Error("n1 does not hear n3 in one, and n2 in the other: they are the same")
+	}
+	if back := g.Renamed(func(n string) string { return map[string]string{"n1": "n2", "n2": "n1", "n3": "n3"}[n] }); !f.Same(back) {
+		t.Errorf("%+v, renamed to and fro: %+v", f, back)
+	}
+	h := f
+	h.Targets = []string{"n2", "n1"}
+	if !f.Same(h) {
+		t.Error("the order of the targets makes a difference")
+	}
+}

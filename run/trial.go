@@ -167,6 +167,9 @@ func (tr *Trial) Plan(start histories.Time) Plan {
 	limit := histories.Time(m.TimeLimit)
 	if tr.Replays() {
 		p.Generator = gen.Any(gen.Replay(tr.Script), lasting{histories.Time(m.End)})
+		if m.World != "sim" { // there, the seed casts the same
+			p.Generator = newRecast(p.Generator, m.Reigns)
+		}
 		limit = max(limit, histories.Time(m.End))
 	} else {
 		faults := gen.Generator(nil)

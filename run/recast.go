@@ -1,0 +1,197 @@
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// recast plays a schedule in a world where nothing happens quite as it did when
+// the schedule was made. Elections above all: a fault that struck the leader
+// must strike it again, whatever its name is now. So an operation that began
+// under a leader waits until there is one, and nodes that the schedule has
+// treated alike so far exchange their names, if then the same ones lead.
+type recast struct {
+	schedule gen.Generator // in its own time, by its own names
+	reigns   []histories.Reign
+
+	late  time.Duration     // how much later everything is than in the schedule
+	vain  int               // the number of the reign that was waited for in vain
+	actor map[string]string // who plays a node of the schedule; who is missing plays itself
+	past  []nemesis.Fault   // faults so far, in the names of the schedule
+	known []string          // nodes whom clients have spoken to
+}
+
+const (
+	// recastNap is how often it is looked who leads.
+	recastNap = 10 * time.Millisecond
+	// recastWait is how late a schedule gets for want of leaders.
+	recastWait = 5 * time.Second
+)
+
+func newRecast(schedule gen.Generator, reigns []histories.Reign) gen.Generator {
+	return &recast{schedule: schedule, reigns: reigns, vain: -1}
+}
+
+func (r *recast) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
+	op, rest := r.schedule.Op(r.then(ctx))
+	next := *r
+	next.schedule = rest
+	if op == nil {
+		if rest == nil {
+			return nil, nil
+		}
+		return nil, &next
+	}
+	reign, leaders := r.leaders(op.Time)
+	op.Time = op.Time.Add(r.late)
+	if op.Time > ctx.Time || op.Type == gen.Sleeping {
+		return op, &next
+	}
+	if len(ctx.Primaries) < len(leaders) && r.vain != reign {
+		return r.wait(ctx, op.Process, reign)
+	}
+	next.cast(ctx.Nodes, leaders, ctx.Primaries)
+	return next.translate(op), &next
+}
+
+// then is ctx at the time of the schedule.
+func (r *recast) then(ctx gen.Context) gen.Context {
+	ctx.Time = ctx.Time.Add(-r.late)
+	return ctx
+}
+
+// leaders are those who led at a time of the schedule, and the number of their
+// reign.
+func (r *recast) leaders(t histories.Time) (reign int, names []string) {
+	n, _ := slices.BinarySearchFunc(r.reigns, t, func(r histories.Reign, t histories.Time) int {
+		if r.From < t {
+			return -1
+		}
+		return 1
+	})
+	if n == 0 {
+		return -1, nil
+	}
+	return n - 1, r.reigns[n-1].Leaders
+}
+
+// wait lets p sleep for a moment, and the schedule with it.
+func (r *recast) wait(ctx gen.Context, p histories.Process, reign int) (*gen.Op, gen.Generator) {
+	nap := ctx.FillFor(gen.Op{Type: gen.Sleeping, F: "wait for a leader", Value: histories.Encode(recastNap)}, p)
+	if nap == nil {
+		return nil, r
+	}
+	next := *r
+	if next.late += recastNap; next.late > recastWait {
+		next.vain = reign
+	}
+	return nap, &next
+}
+
+// cast gives the parts of leaders to those that lead, as far as the nodes in
+// question have been treated alike.
+func (r *recast) cast(nodes, leaders, leading []string) {
+	for _, part := range leaders {
+		if slices.Contains(leading, r.plays(part)) {
+			continue
+		}
+		for _, other := range nodes {
+			if !slices.Contains(leaders, other) && slices.Contains(leading, r.plays(other)) && r.alike(part, other) {
+				actor := maps.Clone(r.actor)
+				if actor == nil {
+					actor = map[string]string{}
+				}
+				actor[part], actor[other] = r.plays(other), r.plays(part)
+				r.actor = actor
+				break
+			}
+		}
+	}
+}
+
+func (r *recast) plays(part string) string {
+	if a, ok := r.actor[part]; ok {
+		return a
+	}
+	return part
+}
+
+// alike tells whether clients spoke to neither of two nodes, and all faults so
+// far would have been the same with their names exchanged.
+func (r *recast) alike(a, b string) bool {
+	exchanged := func(name string) string {
+		switch name {
+		case a:
+			return b
+		case b:
+			return a
+		}
+		return name
+	}
+	return !slices.Contains(r.known, a) && !slices.Contains(r.known, b) &&
+		!slices.ContainsFunc(r.past, func(f nemesis.Fault) bool { return !f.Same(f.Renamed(exchanged)) })
+}
+
+// translate puts op into the names of the nodes that play it, and remembers it.
+func (r *recast) translate(op *gen.Op) *gen.Op {
+	now := *op
+	switch {
+	case op.Process.Client():
+		if !slices.Contains(r.known, op.Node) {
+			r.known = append(slices.Clone(r.known), op.Node)
+		}
+		now.Node = r.plays(op.Node)
+	case op.F == nemesis.Inject:
+		f, err := nemesis.Decode(*op)
+		if err != nil {
+			panic(fmt.Sprintf("run: a script that was checked: %v", err))
+		}
+		r.past = append(slices.Clone(r.past), f)
+		now.Value = histories.Encode(f.Renamed(r.plays))
+	}
+	return &now
+}
+
+func (r *recast) Update(ctx gen.Context, ev gen.Op) gen.Generator {
+	next := *r
+	next.schedule = gen.Tell(r.schedule, r.then(ctx), ev)
+	return &next
+}
+
+// Reigns tells who led when in h: the nodes whose latest role is primary.
+func Reigns(h histories.History, primary string) []histories.Reign {
+	if primary == "" {
+		return nil
+	}
+	var reigns []histories.Reign
+	var leaders []string
+	for i := range h.Len() {
+		f := h.F(i)
+		if p := h.Process(i); p.Client() || p.Nemesis() || f != "role" && f != "crash" {
+			continue
+		}
+		var value struct {
+			Role string `json:"role"`
+		}
+		_ = json.Unmarshal(h.Value(i), &value) // a record that is none of ours names no leader
+		name := h.Process(i).String()
+		at, led := slices.BinarySearch(leaders, name)
+		switch leads := f == "role" && value.Role == primary; {
+		case leads == led:
+			continue
+		case leads:
+			leaders = slices.Insert(slices.Clone(leaders), at, name)
+		default:
+			leaders = slices.Delete(slices.Clone(leaders), at, at+1)
+		}
+		reigns = append(reigns, histories.Reign{From: h.Time(i), Leaders: leaders})
+	}
+	return reigns
+}

@@ -1,0 +1,193 @@
+package run
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/targets/raft"
+)
+
+// at is when something is to happen, or has.
+func at(d time.Duration) histories.Time { return histories.Time(d) }
+
+// played is what a recast schedule came to.
+type played struct {
+	history histories.History
+	faults  map[string]nemesis.Fault
+	times   map[string]histories.Time // of injections
+	leaders map[string][]string       // likewise
+	nodes   []string                  // of clients' operations
+	began   []histories.Time          // likewise
+}
+
+// recasting plays ops under a seed, as made when n4 led from 1 s on, or whoever
+// is given.
+func recasting(t *testing.T, seed uint64, leaders []string, ops ...histories.Op) played {
+	t.Helper()
+	for i := range ops {
+		ops[i].Index, ops[i].Type = i, histories.Invoke
+		if ops[i].Process.Client() {
+			ops[i].Process = histories.Process(i) // one does not wait for another
+		}
+	}
+	m := histories.Manifest{Seed: seed, End: 8 * time.Second, Schedule: true}
+	tr, err := NewTrial(raft.Target, m, ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tr.Simulated()
+	defer w.Close()
+	p := tr.Plan(w.Now())
+	p.Generator = newRecast(p.Generator, []histories.Reign{{From: at(time.Second), Leaders: leaders}})
+	var b histories.Builder
+	if err := Loop(context.Background(), p, w, b.Add); err != nil {
+		t.Fatal(err)
+	}
+	got := played{b.History(), map[string]nemesis.Fault{}, map[string]histories.Time{}, map[string][]string{}, nil, nil}
+	reigns := Reigns(got.history, raft.Target.Primary)
+	for _, op := range got.history.All() {
+		switch {
+		case op.Type != histories.Invoke:
+		case op.Process.Client():
+			got.nodes, got.began = append(got.nodes, op.Node), append(got.began, op.Time)
+		case op.F == nemesis.Inject:
+			f, err := nemesis.Decode(op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.faults[f.ID], got.times[f.ID] = f, op.Time
+			for _, r := range reigns {
+				if r.From < op.Time {
+					got.leaders[f.ID] = r.Leaders
+				}
+			}
+		}
+	}
+	return got
+}
+
+func injection(d time.Duration, f nemesis.Fault) histories.Op {
+	op := nemesis.InjectOp(f)
+	op.Time = at(d)
+	return op
+}
+
+func write(d time.Duration, node string) histories.Op {
+	return histories.Op{Time: at(d), F: "write", Key: histories.Encode("k"), Value: histories.Encode(1), Node: node}
+}
+
+// isolation cuts n4 off.
+func isolation() nemesis.Fault {
+	nodes := []string{"n1", "n2", "n3", "n4", "n5"}
+	return nemesis.Fault{ID: "cut", Kind: nemesis.Partition, Targets: []string{"n4"}, Params: nemesis.Params{Shape: "one", Drop: nemesis.Isolate(nodes, []string{"n4"})}}
+}
+
+func pause(node string) nemesis.Fault {
+	return nemesis.Fault{ID: "pause", Kind: nemesis.Pause, Targets: []string{node}}
+}
+
+// Whoever leads is struck in place of n4, and not before it leads.
+func TestRecastStrikesWhoLeads(t *testing.T) {
+	exchanged, waited := 0, 0
+	for seed := range uint64(20) {
+		got := recasting(t, seed, []string{"n4"}, injection(1100*time.Millisecond, isolation()), write(1105*time.Millisecond, "n4"), write(1300*time.Millisecond, "n5"))
+		f, leaders := got.faults["cut"], got.leaders["cut"]
+		if len(leaders) != 1 || !slices.Equal(f.Targets, leaders) {
+			t.Fatalf("seed %d: %v is cut off, while %v leads", seed, f.Targets, leaders)
+		}
+		if !f.Same(isolation().Renamed(exchange("n4", leaders[0]))) {
+			t.Errorf("seed %d: the partition is %v", seed, f.Params.Drop)
+		}
+		if want := exchange("n4", leaders[0])("n5"); !slices.Equal(got.nodes, []string{leaders[0], want}) {
+			t.Errorf("seed %d: clients speak to %v: want %s, which leads, and %s", seed, got.nodes, leaders[0], want)
+		}
+		for i, want := range []time.Duration{5 * time.Millisecond, 200 * time.Millisecond} {
+			if after := (got.began[i] - got.times["cut"]).Duration(); after != want {
+				t.Errorf("seed %d: operation %d begins %v after the fault: want %v", seed, i, after, want)
+			}
+		}
+		if leaders[0] != "n4" {
+			exchanged++
+		}
+		if got.times["cut"] > at(1100*time.Millisecond) {
+			waited++
+		}
+	}
+	if exchanged == 0 || waited == 0 {
+		t.Errorf("of 20 seeds, %d exchanged names and %d waited: want some", exchanged, waited)
+	}
+}
+
+func exchange(a, b string) func(string) string {
+	return func(n string) string {
+		switch n {
+		case a:
+			return b
+		case b:
+			return a
+		}
+		return n
+	}
+}
+
+// A node that has been set apart keeps its part: by a fault, or by a client.
+func TestRecastKeepsWhatWasPlayed(t *testing.T) {
+	for name, first := range map[string]histories.Op{
+		"paused":    injection(300*time.Millisecond, pause("n4")),
+		"spoken to": write(300*time.Millisecond, "n4"),
+	} {
+		for seed := range uint64(10) {
+			got := recasting(t, seed, []string{"n4"}, first, injection(1100*time.Millisecond, isolation()))
+			if f := got.faults["cut"]; !slices.Equal(f.Targets, []string{"n4"}) {
+				t.Errorf("n4 %s, seed %d: %v is cut off", name, seed, f.Targets)
+			}
+		}
+	}
+	// n2 was paused before anyone led: it cannot lead, nor be taken for n4.
+	for seed := range uint64(10) {
+		got := recasting(t, seed, []string{"n4"}, injection(300*time.Millisecond, pause("n2")), injection(1100*time.Millisecond, isolation()))
+		if f := got.faults["cut"]; !slices.Equal(f.Targets, got.leaders["cut"]) || got.faults["pause"].Targets[0] != "n2" {
+			t.Errorf("seed %d: %v is cut off while %v leads, and %v paused", seed, f.Targets, got.leaders["cut"], got.faults["pause"].Targets)
+		}
+	}
+}
+
+// A leader who does not come is not waited for without end.
+func TestRecastGivesUp(t *testing.T) {
+	got := recasting(t, 1, []string{"n1", "n2"}, injection(1100*time.Millisecond, isolation()), write(1200*time.Millisecond, "n4"))
+	if late := got.times["cut"].Add(-1100 * time.Millisecond).Duration(); late < recastWait || late > recastWait+2*recastNap {
+		t.Errorf("the partition is %v late: want %v", late, recastWait)
+	}
+	if n := len(got.nodes); n != 1 {
+		t.Errorf("%d operations are played, want 1", n)
+	}
+}
+
+func TestReigns(t *testing.T) {
+	var b histories.Builder
+	for i, op := range []histories.Op{
+		{Process: histories.Named("n2"), F: "role", Value: histories.Encode(map[string]any{"role": "leader", "term": 1})},
+		{Process: histories.Named("n1"), F: "role", Value: histories.Encode(map[string]any{"role": "follower", "term": 1})},
+		{Process: histories.Named("n2"), F: "role", Value: histories.Encode(map[string]any{"role": "leader", "term": 2})},
+		{Process: histories.Named("n1"), F: "role", Value: histories.Encode(map[string]any{"role": "leader", "term": 3})},
+		{Process: histories.Named("n2"), F: "crash", Value: histories.Encode(map[string]any{"kind": "kill"})},
+		{Process: histories.Named("n1"), F: "role", Value: histories.Encode(map[string]any{"role": "follower", "term": 4})},
+	} {
+		op.Type, op.Index, op.Time = histories.Info, i, histories.Time(10*i)
+		if err := b.Add(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []histories.Reign{{From: 0, Leaders: []string{"n2"}}, {From: 30, Leaders: []string{"n1", "n2"}}, {From: 40, Leaders: []string{"n1"}}, {From: 50}}
+	got := Reigns(b.History(), "leader")
+	if !slices.EqualFunc(got, want, func(a, b histories.Reign) bool { return a.From == b.From && slices.Equal(a.Leaders, b.Leaders) }) {
+		t.Errorf("reigns %v, want %v", got, want)
+	}
+	if got := Reigns(b.History(), ""); got != nil {
+		t.Errorf("reigns %v where nobody leads", got)
+	}
+}
