@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,12 +160,7 @@ func (l *loop) begin(op histories.Op) error {
 // sleep keeps op's process busy for d, doing nothing.
 func (l *loop) sleep(op histories.Op, d time.Duration) {
 	op.Time = op.Time.Add(min(d, (forever - op.Time).Duration()))
-	i, _ := slices.BinarySearchFunc(l.sleepers, op.Time+1, func(s histories.Op, t histories.Time) int {
-		if s.Time < t {
-			return -1
-		}
-		return 1
-	})
+	i, _ := slices.BinarySearchFunc(l.sleepers, op.Time+1, func(s histories.Op, t histories.Time) int { return cmp.Compare(s.Time, t) })
 	l.sleepers = slices.Insert(l.sleepers, i, op)
 }
 

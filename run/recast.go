@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -70,12 +71,7 @@ func (r *recast) then(ctx gen.Context) gen.Context {
 // leaders are those who led at a time of the schedule, and the number of their
 // reign.
 func (r *recast) leaders(t histories.Time) (reign int, names []string) {
-	n, _ := slices.BinarySearchFunc(r.reigns, t, func(r histories.Reign, t histories.Time) int {
-		if r.From < t {
-			return -1
-		}
-		return 1
-	})
+	n, _ := slices.BinarySearchFunc(r.reigns, t, func(r histories.Reign, t histories.Time) int { return cmp.Compare(r.From, t) })
 	if n == 0 {
 		return -1, nil
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -188,12 +189,7 @@ func (s *shrinker) cutEnd() {
 	lo, hi := histories.Time(0), s.end()
 	for hi-lo > max(s.end()/20, histories.Time(time.Millisecond)) && s.ctx.Err() == nil {
 		mid := lo + (hi-lo)/2
-		n, _ := slices.BinarySearchFunc(s.script(), mid+1, func(op histories.Op, t histories.Time) int {
-			if op.Time < t {
-				return -1
-			}
-			return 1
-		})
+		n, _ := slices.BinarySearchFunc(s.script(), mid+1, func(op histories.Op, t histories.Time) int { return cmp.Compare(op.Time, t) })
 		if s.fails(slices.Clone(s.script()[:n]), mid) {
 			hi = mid
 		} else {
