@@ -73,6 +73,8 @@ type World struct {
 	members []*member
 	byName  map[string]*member
 
+	patience time.Duration // with an engine that starts the cluster
+
 	mu        sync.Mutex
 	leases    leases
 	past      map[string]nemesis.Fault // cured, or being cured
@@ -111,7 +113,7 @@ func New(ctx context.Context, cfg Config) (*World, error) {
 	if w.info, err = inspect(ctx, w.cli); err != nil {
 		return nil, errors.Join(err, w.cli.Close())
 	}
-	if err := w.up(ctx); err != nil {
+	if err := w.bring(ctx, w.up); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	w.began.Store(int64(time.Since(w.base)))
@@ -131,7 +133,7 @@ func newWorld(cfg Config) (*World, error) {
 		return nil, err
 	}
 	w := &World{
-		cfg: cfg, log: cfg.Log, cli: cli, clock: &hlc{}, base: time.Now(),
+		cfg: cfg, log: cfg.Log, cli: cli, patience: upTimeout, clock: &hlc{}, base: time.Now(),
 		byName: map[string]*member{}, past: map[string]nemesis.Fault{}, uncured: map[string]bool{}, changed: make(chan struct{}), gone: make(chan struct{}),
 	}
 	w.out = newOutbox(w.clock, w.Now)
@@ -144,24 +146,38 @@ func newWorld(cfg Config) (*World, error) {
 	return w, nil
 }
 
-// prepare makes what nodes need: an image and a network.
-func (w *World) prepare(ctx context.Context) error {
-	program, err := binary(ctx, w.cfg.Binary, w.info.Arch)
+// upTimeout bounds what an engine may take to start a cluster, its image
+// included: some seconds.
+const upTimeout = 2 * time.Minute
+
+// bring makes what nodes need, an image and a network, and then starts them. An
+// engine that hangs has it fail.
+func (w *World) bring(ctx context.Context, start func(context.Context) error) error {
+	program, err := binary(ctx, w.cfg.Binary, w.info.Arch) // which may take a compiler's time
 	if err != nil {
 		return err
 	}
+	limited, cancel := context.WithTimeout(ctx, w.patience)
+	defer cancel()
+	if err = w.prepare(limited, program); err == nil {
+		err = start(limited)
+	}
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("the cluster is not up after %v; does the docker engine at %s hang? %w", w.patience, w.cli.DaemonHost(), err)
+	}
+	return err
+}
+
+func (w *World) prepare(ctx context.Context, program string) (err error) {
 	if w.image, err = ensureImage(ctx, w.cli, program); err != nil {
 		return err
 	}
 	return w.createNetwork(ctx)
 }
 
-// up starts everything and waits until it answers.
+// up starts all nodes and waits until they answer.
 func (w *World) up(ctx context.Context) error {
 	begun := time.Now()
-	if err := w.prepare(ctx); err != nil {
-		return err
-	}
 	if err := inParallel(w.members, func(m *member) error { return m.bringAgent(ctx) }); err != nil {
 		return err
 	}

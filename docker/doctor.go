@@ -46,17 +46,21 @@ func doctor(ctx context.Context, cfg Config) (found []Capability, err error) {
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	m := w.members[0]
-	if err := w.prepare(ctx); err != nil {
-		return nil, err
-	}
-	if err := m.bringAgent(ctx); err != nil {
-		return nil, err
-	}
-	able, err := m.link.ask(ctx, agent.Request{Able: true})
+	var able agent.Response
+	var pause error
+	err = w.bring(ctx, func(ctx context.Context) (err error) {
+		if err := m.bringAgent(ctx); err != nil {
+			return err
+		}
+		if able, err = m.link.ask(ctx, agent.Request{Able: true}); err != nil {
+			return err
+		}
+		pause = errors.Join(w.cli.ContainerPause(ctx, m.agentID), w.cli.ContainerUnpause(ctx, m.agentID))
+		return ctx.Err()
+	})
 	if err != nil {
 		return nil, err
 	}
-	pause := errors.Join(w.cli.ContainerPause(ctx, m.agentID), w.cli.ContainerUnpause(ctx, m.agentID))
 	for _, k := range nemesis.Kinds {
 		c := Capability{Kind: k, OK: true}
 		if what, ok := needs[k]; ok && able.Able[what] != "" {

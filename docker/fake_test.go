@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -105,6 +106,35 @@ func seen(t *testing.T, w *World, f nemesis.Fault, inForce bool) nemesis.Evidenc
 	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
 	w.observe(t.Context(), f, inForce, &e)
 	return e.Conclude()
+}
+
+// An engine that answers and then hangs does not hang torture.
+func TestEngineThatHangs(t *testing.T) {
+	program, err := testnode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hangs := range map[string]string{"at the image": "/images/", "at the network": "/networks/create", "at the containers": "/containers/create"} {
+		t.Run(name, func(t *testing.T) {
+			w := fakeWorld(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case strings.Contains(r.URL.Path, hangs):
+					_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the client goes
+					<-r.Context().Done()
+				case r.Method == http.MethodGet:
+					_, _ = io.WriteString(w, "{}")
+				default:
+					w.WriteHeader(http.StatusCreated)
+					_, _ = io.WriteString(w, `{"Id":"x"}`)
+				}
+			}, nil)
+			w.cfg.Binary, w.patience = program, 50*time.Millisecond
+			err := w.bring(t.Context(), w.up)
+			if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not up after 50ms") {
+				t.Errorf("error %v: want one that says how long was waited", err)
+			}
+		})
+	}
 }
 
 // A partition is seen on a link that it cuts, not on one that nobody cuts.
