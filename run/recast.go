@@ -25,7 +25,7 @@ type recast struct {
 	late  time.Duration     // how much later everything is than in the schedule
 	vain  int               // the number of the reign that was waited for in vain
 	actor map[string]string // who plays a node of the schedule; who is missing plays itself
-	past  []nemesis.Fault   // faults so far, in the names of the schedule
+	past  []nemesis.Fault   // faults that set nodes apart, in the names of the schedule
 	known []string          // nodes whom clients have spoken to
 }
 
@@ -119,8 +119,11 @@ func (r *recast) plays(part string) string {
 	return part
 }
 
-// alike tells whether clients spoke to neither of two nodes, and all faults so
-// far would have been the same with their names exchanged.
+// traces are the kinds of faults that a node is not the same after.
+var traces = []nemesis.Kind{nemesis.Kill, nemesis.Stop, nemesis.Power, nemesis.Clock, nemesis.Membership}
+
+// alike tells whether clients spoke to neither of two nodes, and all faults that
+// are in force or leave traces would be the same with their names exchanged.
 func (r *recast) alike(a, b string) bool {
 	exchanged := func(name string) string {
 		switch name {
@@ -151,6 +154,10 @@ func (r *recast) translate(op *gen.Op) *gen.Op {
 		}
 		r.past = append(slices.Clone(r.past), f)
 		now.Value = histories.Encode(f.Renamed(r.plays))
+	case op.F == nemesis.Cure:
+		r.past = slices.DeleteFunc(slices.Clone(r.past), func(f nemesis.Fault) bool {
+			return f.ID == faultID(*op) && !slices.Contains(traces, f.Kind)
+		})
 	}
 	return &now
 }

@@ -147,6 +147,22 @@ func TestRecastKeepsWhatWasPlayed(t *testing.T) {
 			}
 		}
 	}
+	// What is over and leaves no trace sets nobody apart.
+	for _, kind := range []nemesis.Kind{nemesis.Pause, nemesis.Kill} {
+		exchanged := 0
+		for seed := range uint64(10) {
+			f := nemesis.Fault{ID: "first", Kind: kind, Targets: []string{"n4"}}
+			cure := nemesis.CureOp(f)
+			cure.Time = at(600 * time.Millisecond)
+			got := recasting(t, seed, []string{"n4"}, injection(300*time.Millisecond, f), cure, injection(1100*time.Millisecond, isolation()))
+			if !slices.Equal(got.faults["cut"].Targets, []string{"n4"}) {
+				exchanged++
+			}
+		}
+		if want := kind == nemesis.Pause; want != (exchanged > 0) {
+			t.Errorf("after a %s of n4, another is cut off in %d of 10 runs", kind, exchanged)
+		}
+	}
 	// n2 was paused before anyone led: it cannot lead, nor be taken for n4.
 	for seed := range uint64(10) {
 		got := recasting(t, seed, []string{"n4"}, injection(300*time.Millisecond, pause("n2")), injection(1100*time.Millisecond, isolation()))
