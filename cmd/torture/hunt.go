@@ -53,7 +53,9 @@ type tally struct {
 	WhyEmpty []string      `json:"why_vacuous,omitempty"` // of the first few
 }
 
-// run runs the hunt until it has found something, or nothing is left.
+// run runs the hunt until it has found something, or nothing is left. Seeds that
+// are under way are finished then, so that the first that is found does not
+// depend on who was quicker.
 func (h *hunt) run(ctx context.Context) (*tally, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -67,7 +69,7 @@ func (h *hunt) run(ctx context.Context) (*tally, error) {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			if err := h.work(ctx, cancel, began); err != nil {
+			if err := h.work(ctx, began); err != nil {
 				h.mu.Lock()
 				h.errs = append(h.errs, err)
 				h.mu.Unlock()
@@ -81,7 +83,7 @@ func (h *hunt) run(ctx context.Context) (*tally, error) {
 	return &h.tally, errors.Join(h.errs...)
 }
 
-func (h *hunt) work(ctx context.Context, enough func(), began time.Time) error {
+func (h *hunt) work(ctx context.Context, began time.Time) error {
 	w, err := startWorker()
 	if err != nil {
 		return err
@@ -114,7 +116,9 @@ func (h *hunt) work(ctx context.Context, enough func(), began time.Time) error {
 		h.mu.Lock()
 		h.tally.add(res, again)
 		h.tally.Elapsed = time.Since(began)
-		done := (res.Error != "" || h.found(res)) && !h.keepOn
+		if (res.Error != "" || h.found(res)) && !h.keepOn {
+			h.next = uint64(h.seeds) // it is enough
+		}
 		if h.found(res) {
 			h.tally.Found = append(h.tally.Found, res)
 		}
@@ -122,10 +126,6 @@ func (h *hunt) work(ctx context.Context, enough func(), began time.Time) error {
 			h.each(&h.tally)
 		}
 		h.mu.Unlock()
-		if done {
-			enough()
-			return nil
-		}
 	}
 }
 

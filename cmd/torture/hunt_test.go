@@ -34,6 +34,18 @@ func TestHunt(t *testing.T) {
 	}
 }
 
+// The first seed that fails is the one that is brought, whichever worker is
+// quicker.
+func TestHuntBringsTheFirst(t *testing.T) {
+	for range 5 {
+		d := do(t, "hunt", "total", "--bug", "local-first", "--seeds", "20", "--first", "3", "--time-limit", "5s", "--workers", "4", "--no-shrink", "--json", "--store", t.TempDir())
+		found := decode[tally](t, d)
+		if d.code != exitInvalid || len(found.Found) == 0 || found.Found[0].Seed != 3 || found.Run == nil || found.Run.Manifest.Seed != 3 || found.Seeds > 4 {
+			t.Fatalf("exit %d, %+v: want seed 3, and no seeds begun after it was found", d.code, found)
+		}
+	}
+}
+
 func TestHuntValid(t *testing.T) {
 	store := t.TempDir()
 	d := do(t, "hunt", "total", "--nemesis", "none", "--time-limit", "5s", "--seeds", "4", "--first", "9", "--workers", "2", "--twice", "2", "--json", "--store", store)
