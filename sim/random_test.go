@@ -1,0 +1,57 @@
+package sim
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+)
+
+// A draw depends on its name and time, not on what else is drawn, nor on what
+// was drawn in an earlier tick.
+func TestDrawsGoByNameAndTime(t *testing.T) {
+	plain, busy := cluster(t, 3, 2, nil), cluster(t, 3, 2, nil)
+	busy.ask("n2", "draw", 0)
+	busy.ask("n1", "tell", 0)
+	if a, b := plain.ask("n1", "draw", 0), busy.ask("n1", "draw", 0); string(a.Value) != string(b.Value) {
+		t.Errorf("n1 draws %s, and %s when others drew before", a.Value, b.Value)
+	}
+	s, fresh := named(1, "x"), named(1, "x")
+	at := histories.Time(5 * tick)
+	first, second := s.draw(at), s.draw(at.Add(tick-1))
+	if first == second {
+		t.Error("two draws of a tick are the same")
+	}
+	if late := at.Add(tick); s.draw(late) != fresh.draw(late) {
+		t.Error("a tick's first draw depends on the tick before")
+	}
+}
+
+func TestOneSeedOneRun(t *testing.T) {
+	play := func(seed uint64) string {
+		b := cluster(t, seed, 3, func(c *Config) { c.Swarm = true })
+		loss := fault(nemesis.Loss, "n1")
+		loss.Params.Probability = 0.3
+		b.inject(loss)
+		for i := range 50 {
+			b.ask(fmt.Sprintf("n%d", i%3+1), "tell", i)
+		}
+		b.inject(fault(nemesis.Power, "n2"))
+		b.cureFault(fault(nemesis.Power, "n2"))
+		b.run(time.Second)
+		var out []byte
+		for _, op := range b.log {
+			out = histories.AppendJSON(out, op)
+		}
+		return string(out)
+	}
+	first, again := play(5), play(5)
+	if first != again {
+		t.Error("two runs of one seed differ")
+	}
+	if first == play(6) {
+		t.Error("two seeds give the same run")
+	}
+}
