@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -166,6 +167,22 @@ func (r *recast) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	next := *r
 	next.schedule = gen.Tell(r.schedule, r.then(ctx), ev)
 	return &next
+}
+
+// checkReigns tells what is wrong with reigns over nodes.
+func checkReigns(reigns []histories.Reign, nodes []string) error {
+	var errs []error
+	for i, r := range reigns {
+		if i > 0 && r.From < reigns[i-1].From {
+			errs = append(errs, fmt.Errorf("reign %d begins at %v, before the one that it follows: want them in order", i, r.From))
+		}
+		for _, n := range r.Leaders {
+			if !slices.Contains(nodes, n) {
+				errs = append(errs, fmt.Errorf("reign %d: there is no node %q among %v", i, n, nodes))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Reigns tells who led when in h: the nodes whose latest role is primary.

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,6 +181,21 @@ func TestRecastGivesUp(t *testing.T) {
 	}
 	if n := len(got.nodes); n != 1 {
 		t.Errorf("%d operations are played, want 1", n)
+	}
+}
+
+// A schedule written by hand may name leaders that there are not.
+func TestReignsThatAreWrong(t *testing.T) {
+	m := histories.Manifest{Reigns: []histories.Reign{{From: at(time.Second), Leaders: []string{"n9"}}, {From: 1, Leaders: []string{"n1"}}}}
+	_, err := NewTrial(raft.Target, m, []histories.Op{write(0, "n1")})
+	for _, want := range []string{`reign 0: there is no node "n9"`, "reign 1 begins at"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v: want one that says %q", err, want)
+		}
+	}
+	m.Reigns = []histories.Reign{{From: 1, Leaders: []string{"n1"}}, {From: 1}}
+	if _, err := NewTrial(raft.Target, m, []histories.Op{write(0, "n1")}); err != nil {
+		t.Error(err)
 	}
 }
 

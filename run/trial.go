@@ -79,7 +79,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	if script == nil && errors.Join(errs...) == nil {
 		errs = append(errs, tr.faults.Validate())
 	}
-	errs = append(errs, nemesis.CheckScript(script, tr.Nodes))
+	errs = append(errs, nemesis.CheckScript(script, tr.Nodes), checkReigns(m.Reigns, tr.Nodes))
 	nemeses := nemesis.ScriptProcesses(script)
 	for _, op := range script {
 		switch {
