@@ -206,16 +206,6 @@ func (w *World) settleLink(from, to int32) {
 	}
 }
 
-// resume lets m live through what came while it was paused; it is all late at
-// once.
-func (w *World) resume(m *machine) {
-	held := m.held
-	m.held = nil
-	for i := range held {
-		w.happen(&held[i])
-	}
-}
-
 // starting is the most that a process takes to start.
 const starting = 100 * time.Millisecond
 
