@@ -34,6 +34,8 @@ import (
 func Appends() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		a := appends{findings: find("append"), h: h, lists: map[string]*appendList{}}
+		a.looked("each list: its order, its reads, and real time")
+		a.skipped("cycles over several lists")
 		if err := a.read(); err != nil {
 			return unknown("append", err)
 		}

@@ -38,12 +38,12 @@ func (v *Verdict) UnmarshalText(b []byte) error {
 	return fmt.Errorf("verdict %q: want one of %v", b, verdictNames)
 }
 
-// rank orders verdicts for composition: invalid beats vacuous beats unknown
-// beats valid.
-func (v Verdict) rank() int { return [...]int{1, 0, 3, 2}[v] }
+// rank orders verdicts for composition.
+func (v Verdict) rank() int { return [...]int{Valid: 0, Vacuous: 1, Unknown: 2, Invalid: 3}[v] }
 
-// Worse returns the graver of two verdicts: invalid, then vacuous, unknown,
-// valid.
+// Worse returns the graver of two verdicts: invalid, then unknown, vacuous,
+// valid. What could not be judged outranks what had too little to be judged, or
+// a checker that fails would hide behind a run that was too short.
 func Worse(a, b Verdict) Verdict {
 	if a.rank() >= b.rank() {
 		return a
@@ -58,6 +58,9 @@ type Anomaly struct {
 	Why  string `json:"why"`            // one sentence, in terms of those ops
 	Key  string `json:"key,omitempty"`  // the independent object, if there are several
 	File string `json:"file,omitempty"` // a drawing of it, in the run's directory
+	// Part is the part of a composed Result that found it, a path of checkers'
+	// names: "register/linearizable". Empty: the Result's own checker.
+	Part string `json:"part,omitempty"`
 }
 
 // Result is a verdict with its reasons. It is the same for the same history.
@@ -68,7 +71,9 @@ type Result struct {
 	Truncated map[string]int `json:"truncated,omitempty"` // kind to the number of cases left out
 	Why       string         `json:"why,omitempty"`       // if Unknown or Vacuous
 	Stats     map[string]any `json:"stats,omitempty"`
-	Parts     []Result       `json:"parts,omitempty"`
+	Checked   []string       `json:"checked,omitempty"`   // what was looked at
+	Unchecked []string       `json:"unchecked,omitempty"` // what was not, and somebody might think was
+	Parts     []Result       `json:"parts,omitempty"`     // without what All moves up from them
 	// Files are drawings and lists to be kept in the run's directory, by name.
 	Files map[string][]byte `json:"-"`
 }

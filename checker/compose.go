@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/torture-harness/torture/histories"
 )
 
 // All is the checker of a history that must pass every part: its verdict is
-// the gravest of theirs. The result keeps the results of the parts and repeats
-// their anomalies and files, so that a reader need not look below.
+// the gravest of theirs. Anomalies, files, and what was and was not looked at
+// move up from the parts, so that each is told once and a reader need not look
+// below; an anomaly's Part tells where it came from. What an unknown part would
+// have looked at was not.
 func All(name string, parts ...Checker) Checker {
 	return Func(func(ctx context.Context, h histories.History) Result {
 		all := Result{Checker: name, Verdict: Valid}
@@ -46,8 +49,8 @@ func nonEmpty(s string) []string {
 	return []string{s}
 }
 
-// lift repeats what a part found. A file's name that is taken is made to
-// differ, in the part too.
+// lift moves up what a part found. A file's name that is taken is made to
+// differ.
 func (r *Result) lift(part *Result) {
 	renamed := map[string]string{}
 	for _, name := range sortedKeys(part.Files) {
@@ -66,6 +69,7 @@ func (r *Result) lift(part *Result) {
 		if to, ok := renamed[a.File]; ok {
 			a.File = to
 		}
+		a.Part = strings.TrimSuffix(part.Checker+"/"+a.Part, "/")
 		r.Anomalies = append(r.Anomalies, a)
 	}
 	for kind, n := range part.Truncated {
@@ -74,18 +78,23 @@ func (r *Result) lift(part *Result) {
 		}
 		r.Truncated[kind] += n
 	}
-	part.rename(renamed)
+	if part.Verdict == Unknown {
+		part.Unchecked = append(part.Unchecked, part.Checked...)
+		part.Checked = nil
+	}
+	r.Checked = union(r.Checked, part.Checked)
+	r.Unchecked = union(r.Unchecked, part.Unchecked)
+	part.Anomalies, part.Truncated, part.Files, part.Checked, part.Unchecked = nil, nil, nil, nil, nil
 }
 
-func (r *Result) rename(to map[string]string) {
-	for i, a := range r.Anomalies {
-		if name, ok := to[a.File]; ok {
-			r.Anomalies[i].File = name
+// union appends to a what of b is not there yet.
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
 		}
 	}
-	for i := range r.Parts {
-		r.Parts[i].rename(to)
-	}
+	return a
 }
 
 // Safe makes a checker that panics conclude Unknown, never Valid, with the

@@ -37,8 +37,8 @@ func TestAll(t *testing.T) {
 		{"nothing", nil, Vacuous, "nothing to check"},
 		{"valid", []Checker{gives("a", Valid), gives("b", Valid)}, Valid, ""},
 		{"unknown beats valid", []Checker{gives("a", Valid), gives("b", Unknown)}, Unknown, "b: because of b"},
-		{"vacuous beats unknown", []Checker{gives("a", Unknown), gives("b", Vacuous)}, Vacuous, "b: because of b"},
-		{"invalid beats vacuous", []Checker{gives("a", Vacuous), gives("b", Invalid, bad), gives("c", Unknown)}, Invalid, ""},
+		{"unknown beats vacuous", []Checker{gives("a", Unknown), gives("b", Vacuous)}, Unknown, "a: because of a"},
+		{"invalid beats all", []Checker{gives("a", Vacuous), gives("b", Invalid, bad), gives("c", Unknown)}, Invalid, ""},
 	} {
 		r := All("all", test.parts...).Check(t.Context(), histories.History{})
 		if r.Verdict != test.want || !strings.Contains(r.Why, test.why) || (test.why == "") != (r.Why == "") {
@@ -47,10 +47,41 @@ func TestAll(t *testing.T) {
 		if len(r.Parts) != len(test.parts) {
 			t.Errorf("%s: %d parts, want %d", test.name, len(r.Parts), len(test.parts))
 		}
-		if r.Verdict == Invalid && !reflect.DeepEqual(r.Anomalies, []Anomaly{bad}) {
+		found := bad
+		found.Part = "b"
+		if r.Verdict == Invalid && !reflect.DeepEqual(r.Anomalies, []Anomaly{found}) {
 			t.Errorf("%s: anomalies %v", test.name, r.Anomalies)
 		}
 	}
+}
+
+// An anomaly is told once, and with the part that found it; what an unknown part
+// would have looked at was not.
+func TestAllMovesUpWhatPartsFound(t *testing.T) {
+	part := func(r Result) Checker {
+		return Func(func(context.Context, histories.History) Result { return r })
+	}
+	inner := All("register",
+		part(Result{Checker: "linearizable", Verdict: Invalid, Anomalies: []Anomaly{{Kind: "nonlinearizable", Ops: []int{3}, Why: "w"}}, Truncated: map[string]int{"nonlinearizable": 2}, Checked: []string{"keys"}}),
+		part(Result{Checker: "raft", Verdict: Unknown, Why: "gave up", Checked: []string{"terms"}, Unchecked: []string{"reads"}}))
+	r := All("raft/register", inner, part(Result{Checker: "stats", Verdict: Valid, Checked: []string{"keys"}})).Check(t.Context(), histories.History{})
+	want := []Anomaly{{Kind: "nonlinearizable", Ops: []int{3}, Why: "w", Part: "register/linearizable"}}
+	if !reflect.DeepEqual(r.Anomalies, want) || r.Truncated["nonlinearizable"] != 2 {
+		t.Errorf("%+v %v, want %+v and 2 more", r.Anomalies, r.Truncated, want)
+	}
+	if !slices.Equal(r.Checked, []string{"keys"}) || !slices.Equal(r.Unchecked, []string{"reads", "terms"}) {
+		t.Errorf("checked %q, unchecked %q", r.Checked, r.Unchecked)
+	}
+	var below func(Result)
+	below = func(r Result) {
+		for _, p := range r.Parts {
+			if p.Anomalies != nil || p.Truncated != nil || p.Checked != nil || p.Unchecked != nil {
+				t.Errorf("told twice: %+v", p)
+			}
+			below(p)
+		}
+	}
+	below(r)
 }
 
 func TestAllKeepsFilesOfTheSameName(t *testing.T) {
@@ -64,9 +95,6 @@ func TestAllKeepsFilesOfTheSameName(t *testing.T) {
 		if got := string(r.Files[r.Anomalies[i].File]); got != want {
 			t.Errorf("anomaly %d has the file %q, want %q", i, got, want)
 		}
-	}
-	if got := r.Parts[1].Anomalies[0].File; got != r.Anomalies[1].File {
-		t.Errorf("the part names %s, the whole %s", got, r.Anomalies[1].File)
 	}
 }
 

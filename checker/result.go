@@ -19,6 +19,8 @@ type findings struct {
 	vacuous bool
 	stats   map[string]any
 	files   map[string][]byte
+
+	checked, unchecked []string
 }
 
 func find(checker string) *findings {
@@ -28,6 +30,13 @@ func find(checker string) *findings {
 	}
 	return &findings{checker: checker, kinds: kinds, cases: map[string][]Anomaly{}, count: map[string]int{}, stats: map[string]any{}}
 }
+
+// looked says what the checker looks at, in a plain phrase: a Result that is
+// not Unknown vouches for it.
+func (f *findings) looked(what string) { f.checked = append(f.checked, what) }
+
+// skipped says what the checker does not look for, although one might think so.
+func (f *findings) skipped(what string) { f.unchecked = append(f.unchecked, what) }
 
 // add reports an anomaly that makes the history invalid.
 func (f *findings) add(a Anomaly) {
@@ -105,7 +114,7 @@ func earliest(ops []int) int {
 // otherwise have no reason; if it is not empty, a history without anomalies
 // is Unknown.
 func (f *findings) result(why string) Result {
-	r := Result{Checker: f.checker, Files: f.files}
+	r := Result{Checker: f.checker, Files: f.files, Checked: f.checked, Unchecked: f.unchecked}
 	if len(f.stats) > 0 {
 		r.Stats = f.stats
 	}

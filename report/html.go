@@ -64,7 +64,26 @@ type view struct {
 	Stats          string
 	CSS            template.CSS
 	JS             template.JS
-	Parts          []checker.Result
+	Parts          []partView
+}
+
+// partView is a part of the verdict, with how many anomalies came from it.
+type partView struct {
+	checker.Result
+	Found int
+}
+
+func parts(r checker.Result) (views []partView) {
+	for _, p := range r.Parts {
+		v := partView{Result: p}
+		for _, a := range r.Anomalies {
+			if a.Part == p.Checker || strings.HasPrefix(a.Part, p.Checker+"/") {
+				v.Found++
+			}
+		}
+		views = append(views, v)
+	}
+	return views
 }
 
 type anomalyView struct {
@@ -94,7 +113,7 @@ func newView(in Input) view {
 		Kinds: kindCounts(in.Result), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
 		FaultKinds: faultCounts(every),
-		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: in.Result.Parts, Why: untold(in.Result),
+		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: parts(in.Result), Why: untold(in.Result),
 		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
 	}
 	shown := in.Result.Anomalies[:min(len(in.Result.Anomalies), anomaliesMax)]

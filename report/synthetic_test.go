@@ -154,11 +154,11 @@ func broken(t testing.TB, calls int) Input {
 	in.Result = checker.Result{
 		Checker: "raft/register", Verdict: checker.Invalid,
 		Anomalies: []checker.Anomaly{
-			{Kind: "nonlinearizable", Key: "k3", Ops: []int{i, h.Pair(i), h.Pair(j), j}, Why: fmt.Sprintf("op %d read 7, which op %d had overwritten before it began", j, i), File: "linearizable-k3.html"},
-			{Kind: "lost-write", Key: "k3", Ops: []int{i}, Why: fmt.Sprintf("op %d was acknowledged, and no later read saw it", i)},
+			{Kind: "nonlinearizable", Key: "k3", Ops: []int{i, h.Pair(i), h.Pair(j), j}, Why: fmt.Sprintf("op %d read 7, which op %d had overwritten before it began", j, i), File: "linearizable-k3.html", Part: "linearizable"},
+			{Kind: "lost-write", Key: "k3", Ops: []int{i}, Why: fmt.Sprintf("op %d was acknowledged, and no later read saw it", i), Part: "linearizable"},
 		},
 		Truncated: map[string]int{"lost-write": 3},
-		Parts:     []checker.Result{{Checker: "linearizable", Verdict: checker.Invalid, Anomalies: make([]checker.Anomaly, 2)}, {Checker: "stats", Verdict: checker.Vacuous, Why: "nothing was seen of clock"}},
+		Parts:     []checker.Result{{Checker: "linearizable", Verdict: checker.Invalid}, {Checker: "stats", Verdict: checker.Vacuous, Why: "nothing was seen of clock"}},
 		Files:     map[string][]byte{"linearizable-k3.html": nil},
 		Stats:     map[string]any{"states": 12345},
 	}

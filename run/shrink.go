@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/torture-harness/torture/checker"
@@ -72,19 +73,21 @@ func (s *Shrunk) size() int { return s.Ops + s.Faults }
 // Kinds are the kinds of anomaly that make r invalid, sorted; not those that
 // are allowed and only mentioned.
 func Kinds(r checker.Result) []string {
-	var kinds []string
-	var walk func(checker.Result)
-	walk = func(r checker.Result) {
+	broken := map[string]bool{} // the parts that are invalid, by path
+	var walk func(path string, r checker.Result)
+	walk = func(path string, r checker.Result) {
 		for _, p := range r.Parts {
-			walk(p)
+			walk(strings.TrimPrefix(path+"/"+p.Checker, "/"), p)
 		}
-		if len(r.Parts) == 0 && r.Verdict == checker.Invalid {
-			for _, a := range r.Anomalies {
-				kinds = append(kinds, a.Kind)
-			}
+		broken[path] = len(r.Parts) == 0 && r.Verdict == checker.Invalid
+	}
+	walk("", r)
+	var kinds []string
+	for _, a := range r.Anomalies {
+		if broken[a.Part] {
+			kinds = append(kinds, a.Kind)
 		}
 	}
-	walk(r)
 	slices.Sort(kinds)
 	return slices.Compact(kinds)
 }

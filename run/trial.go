@@ -202,8 +202,9 @@ func (tr *Trial) Replays() bool {
 }
 
 // Checker judges the trial's history: the workload's promises, what holds for
-// every node, and whether enough happened for the verdict to mean anything.
-func (tr *Trial) Checker() checker.Checker {
+// every node, and whether enough happened for the verdict to mean anything; and
+// further parts, which look at more than the history.
+func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
 	parts := []checker.Checker{tr.Workload.Checker(tr.params), checker.Panics()}
 	if !tr.Replays() {
 		least := 20
@@ -212,7 +213,7 @@ func (tr *Trial) Checker() checker.Checker {
 		}
 		parts = append(parts, checker.Stats(checker.StatsOptions{Faults: tr.Manifest.Nemesis, MinOps: least}))
 	}
-	return checker.All(tr.Target.Name+"/"+tr.Workload.Name, parts...)
+	return checker.All(tr.Target.Name+"/"+tr.Workload.Name, append(parts, further...)...)
 }
 
 // Node makes a node of the trial's target.

@@ -154,7 +154,7 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (
 		h = known(h, tr.Nodes)
 		o.Known = h.Len()
 	}
-	o.Result = checker.All(tr.Target.Name+"/"+tr.Workload.Name, tr.Checker(), nodeLogs(dir, tr)).Check(ctx, h)
+	o.Result = tr.Checker(nodeLogs(dir, tr)).Check(ctx, h)
 	switch {
 	case cut == errNoResult:
 		o.Killed = true
