@@ -47,7 +47,7 @@ type Fault struct {
 	Params  Params   `json:"params,omitzero"`
 }
 
-// Params are the settings of a fault; each kind uses its own.
+// Params are the settings of a fault; each kind has its own, see paramsOf.
 type Params struct {
 	// Shape says how a partition's Drop or a clock's fault was chosen:
 	// halves, ring, …; jump, strobe, drift. A world reads it for clock only.
@@ -58,6 +58,10 @@ type Params struct {
 	// Held messages of a partition wait for the cure and then arrive, as TCP
 	// has it; otherwise they are lost. In containers TCP decides.
 	Held bool `json:"held,omitempty"`
+	// From and To aim a fault at the messages of one node to another, in place
+	// of targets (loss, delay, duplicate, reorder, bandwidth).
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
 	// Probability, in [0, 1], per message (loss, duplicate, reorder).
 	Probability float64 `json:"probability,omitempty"`
 	// Delay and Jitter lengthen a message's way (delay), uniformly in
@@ -89,6 +93,25 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return err
 }
 
+// ActsOn tells whether f is a fault of links, and acts on the messages that the
+// node from sends the node to.
+func (f Fault) ActsOn(from, to string) bool {
+	victim := to
+	switch f.Kind {
+	case Partition:
+		return from != to && slices.Contains(f.Params.Drop[to], from)
+	case Bandwidth:
+		victim = from
+	case Loss, Delay, Duplicate, Reorder:
+	default:
+		return false
+	}
+	if f.Params.From != "" {
+		return f.Params.From == from && f.Params.To == to
+	}
+	return from != to && slices.Contains(f.Targets, victim)
+}
+
 // Renamed is f with name(n) in place of each node n.
 func (f Fault) Renamed(name func(string) string) Fault {
 	all := func(nodes []string) []string {
@@ -105,6 +128,9 @@ func (f Fault) Renamed(name func(string) string) Fault {
 			drop[name(n)] = all(from)
 		}
 		f.Params.Drop = drop
+	}
+	if f.Params.From != "" {
+		f.Params.From, f.Params.To = name(f.Params.From), name(f.Params.To)
 	}
 	return f
 }
@@ -188,9 +214,19 @@ func Decode(op histories.Op) (Fault, error) {
 
 // UnmarshalJSON refuses fields that no fault has, so that a slip in a schedule
 // written by hand is not taken for a harmless fault.
-func (p *Params) UnmarshalJSON(b []byte) error {
-	type plain Params
-	return strictly(b, (*plain)(p))
+func (f *Fault) UnmarshalJSON(b []byte) error {
+	var given struct {
+		Kind   Kind
+		Params json.RawMessage
+	}
+	if err := json.Unmarshal(b, &given); err != nil {
+		return err
+	}
+	if err := given.Kind.foreign(given.Params); err != nil {
+		return err
+	}
+	type plain Fault
+	return strictly(b, (*plain)(f))
 }
 
-var _ json.Unmarshaler = (*Params)(nil)
+var _ json.Unmarshaler = (*Fault)(nil)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,9 +28,13 @@ func TestFaultsRoundTrip(t *testing.T) {
 			}
 		}
 	}
-	f := Fault{ID: "x", Kind: Clock, Targets: nodes, Params: Params{Shape: "jump", Offset: math.MinInt64, Period: 1, Jitter: Duration(time.Hour + 1)}}
-	if got, err := Decode(InjectOp(f)); err != nil || !reflect.DeepEqual(got, f) {
-		t.Errorf("%+v reads as %+v, %v", f, got, err)
+	for _, f := range []Fault{
+		{ID: "x", Kind: Clock, Targets: nodes, Params: Params{Shape: "strobe", Offset: math.MinInt64, Period: 1}},
+		{ID: "x", Kind: Delay, Params: Params{From: "n1", To: "n2", Delay: math.MaxInt64, Jitter: Duration(time.Hour + 1)}},
+	} {
+		if got, err := Decode(InjectOp(f)); err != nil || !reflect.DeepEqual(got, f) {
+			t.Errorf("%+v reads as %+v, %v", f, got, err)
+		}
 	}
 }
 
@@ -55,7 +60,17 @@ func TestValidateFault(t *testing.T) {
 		{`{"id":"50%d","kind":"kill"}`, "fault 50%d: kill needs targets"},
 		{`{"kind":"kill","targets":["n1"]}`, "it has no id"},
 		{`{"id":"a","kind":"flood","targets":["n1"]}`, `fault "flood" is unknown`},
-		{`{"id":"a","kind":"kill","targets":["n1"],"params":{"dealy":"1s"}}`, `unknown field "dealy"`},
+		{`{"id":"a","kind":"kill","targets":["n1"],"params":{"delay":"1s"}}`, "kill has no params.delay: it has none"},
+		{`{"id":"a","kind":"kill","target":["n1"]}`, `unknown field "target"`},
+		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"dealy":"1s"}}`, "delay has no params.dealy: it has delay, from, jitter, to"},
+		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"delay":"1s","drop":{"n1":["n2"]},"rate":0}}`, "delay has no params.drop, params.rate: it has delay, from, jitter, to"},
+		{`{"id":"a","kind":"delay","targets":["n1"],"from":"n2","to":"n1","params":{"delay":"1s"}}`, `unknown field "from"`},
+		{`{"id":"a","kind":"delay","params":{"delay":"1s"}}`, "delay needs targets, or params.from and params.to"},
+		{`{"id":"a","kind":"delay","params":{"delay":"1s","from":"n2","to":"n1"}}`, ""},
+		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"delay":"1s","from":"n2","to":"n1"}}`, "delay strikes either targets [n1] or the link from n2 to n1"},
+		{`{"id":"a","kind":"loss","params":{"probability":1,"from":"n2"}}`, `both params.from and params.to, of two nodes, not "n2" and ""`},
+		{`{"id":"a","kind":"bandwidth","params":{"rate":1,"from":"n2","to":"n2"}}`, `of two nodes, not "n2" and "n2"`},
+		{`{"id":"a","kind":"partition","params":{"drop":{"n1":["n2"]},"from":"n1"}}`, "partition has no params.from: it has drop, held, shape"},
 		{`{"id":"a","kind":"partition","params":{"drop":{"n1":["n2"]}}}`, ""},
 		{`{"id":"a","kind":"partition","targets":["n1"]}`, "needs params.drop"},
 		{`{"id":"a","kind":"partition","params":{"drop":{"n1":[],"n2":["n2"]}}}`, "needs params.drop"},
@@ -64,11 +79,21 @@ func TestValidateFault(t *testing.T) {
 		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"delay":"1s","jitter":"2s"}}`, "not 1s ± 2s"},
 		{`{"id":"a","kind":"bandwidth","targets":["n1"]}`, "bytes per second"},
 		{`{"id":"a","kind":"clock","targets":["n1"],"params":{"shape":"strobe","offset":"1s"}}`, "strobe with offset and period"},
+		{`{"id":"a","kind":"clock","targets":["n1"],"params":{"shape":"jump","offset":"1s","period":"1s"}}`, "and nothing else"},
 		{`{"id":"a","kind":"clock","targets":["n1"],"params":{"shape":"drift","drift":-0.9}}`, "drift in (-0.9, 10]"},
 	} {
 		if _, err := Decode(histories.Op{F: Inject, Value: json.RawMessage(c.fault)}); !says(err, c.err) {
 			t.Errorf("%s: got %v, want %q", c.fault, err, c.err)
 		}
+	}
+	// What is not in the cluster is named, and what is wrong in Go as in JSON.
+	link := Fault{ID: "a", Kind: Loss, Params: Params{Probability: 1, From: "n1", To: "n2"}}
+	if err := link.On(to); !says(err, `no node "n2"`) {
+		t.Errorf("a link to nowhere: %v", err)
+	}
+	link.Kind = Kill
+	if err := link.Validate(); !says(err, "fault a: kill has no params.from, params.probability, params.to") {
+		t.Errorf("a kill with parameters: %v", err)
 	}
 	// Errors of a partition come in the same order every time.
 	f := Fault{ID: "a", Kind: Partition, Targets: to, Params: Params{Drop: Alone(names(9))}}
@@ -96,9 +121,43 @@ func TestRenamed(t *testing.T) {
 	if back := g.Renamed(func(n string) string { return map[string]string{"n1": "n2", "n2": "n1", "n3": "n3"}[n] }); !f.Same(back) {
 		t.Errorf("%+v, renamed to and fro: %+v", f, back)
 	}
+	link := Fault{ID: "l", Kind: Loss, Params: Params{Probability: 1, From: "n1", To: "n3"}}
+	swap := link.Renamed(func(n string) string { return map[string]string{"n1": "n2", "n2": "n1", "n3": "n3"}[n] })
+	if p := swap.Params; p.From != "n2" || p.To != "n3" || link.Same(swap) {
+		t.Errorf("%+v, renamed: %+v", link, swap)
+	}
 	h := f
 	h.Targets = []string{"n2", "n1"}
 	if !f.Same(h) {
 		t.Error("the order of the targets makes a difference")
+	}
+}
+
+// A fault of links acts on those that its targets receive or, of little
+// bandwidth, send on; or on the one at which it is aimed.
+func TestActsOn(t *testing.T) {
+	for _, c := range []struct {
+		fault Fault
+		links string
+	}{
+		{Fault{Kind: Loss, Targets: []string{"n1"}}, "n2>n1 n3>n1"},
+		{Fault{Kind: Bandwidth, Targets: []string{"n1"}}, "n1>n2 n1>n3"},
+		{Fault{Kind: Delay, Params: Params{From: "n1", To: "n2"}}, "n1>n2"},
+		{Fault{Kind: Bandwidth, Params: Params{From: "n1", To: "n2"}}, "n1>n2"},
+		{Fault{Kind: Partition, Targets: []string{"n3"}, Params: Params{Drop: Grudge{"n1": {"n1", "n2"}}}}, "n2>n1"},
+		{Fault{Kind: Kill, Targets: []string{"n1"}}, ""},
+		{Fault{Kind: Client, Targets: []string{"n1"}}, ""},
+	} {
+		var links []string
+		for _, from := range names(3) {
+			for _, to := range names(3) {
+				if c.fault.ActsOn(from, to) {
+					links = append(links, from+">"+to)
+				}
+			}
+		}
+		if got := strings.Join(links, " "); got != c.links {
+			t.Errorf("%+v acts on %q, want %q", c.fault, got, c.links)
+		}
 	}
 }

@@ -2,17 +2,45 @@ package nemesis
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+
+	"github.com/torture-harness/torture/histories"
 )
 
 func strictly(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	return d.Decode(v)
+}
+
+// paramsOf lists the parameters of each kind that has any, sorted.
+var paramsOf = map[Kind][]string{
+	Bandwidth: {"from", "rate", "to"},
+	Clock:     {"drift", "offset", "period", "shape"},
+	Delay:     {"delay", "from", "jitter", "to"},
+	Duplicate: {"from", "probability", "to"},
+	Loss:      {"from", "probability", "to"},
+	Partition: {"drop", "held", "shape"},
+	Reorder:   {"delay", "from", "probability", "to"},
+}
+
+// foreign is an error if faults of kind k do not have all of params, as JSON.
+func (k Kind) foreign(params []byte) error {
+	var given map[string]json.RawMessage
+	if _, err := ParseKind(string(k)); err != nil || json.Unmarshal(params, &given) != nil {
+		return nil // another error says what is wrong
+	}
+	names := without(slices.Sorted(maps.Keys(given)), paramsOf[k])
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s has no params.%s: it has %s", k, strings.Join(names, ", params."), cmp.Or(strings.Join(paramsOf[k], ", "), "none"))
 }
 
 // ParseKind reads a kind's name.
@@ -36,7 +64,19 @@ func (f Fault) Validate() error {
 		wrong("it has no id")
 	}
 	p := f.Params
-	if len(f.Targets) == 0 && f.Kind != Partition {
+	if err := f.Kind.foreign(histories.Encode(p)); err != nil {
+		wrong("%w", err)
+	}
+	linked := slices.Contains(paramsOf[f.Kind], "from")
+	aimed := linked && (p.From != "" || p.To != "")
+	switch {
+	case aimed && (p.From == "" || p.To == "" || p.From == p.To):
+		wrong("one link has both params.from and params.to, of two nodes, not %q and %q", p.From, p.To)
+	case aimed && len(f.Targets) > 0:
+		wrong("%s strikes either targets %v or the link from %s to %s", f.Kind, f.Targets, p.From, p.To)
+	case linked && !aimed && len(f.Targets) == 0:
+		wrong("%s needs targets, or params.from and params.to", f.Kind)
+	case !aimed && len(f.Targets) == 0 && f.Kind != Partition:
 		wrong("%s needs targets", f.Kind)
 	}
 	switch f.Kind {
@@ -65,11 +105,11 @@ func (f Fault) Validate() error {
 		}
 	case Clock:
 		switch {
-		case p.Shape == "jump" && p.Offset != 0:
-		case p.Shape == "strobe" && p.Offset != 0 && p.Period > 0:
-		case p.Shape == "drift" && p.Drift != 0 && p.Drift > -0.9 && p.Drift <= 10:
+		case p.Shape == "jump" && p.Offset != 0 && p.Period == 0 && p.Drift == 0:
+		case p.Shape == "strobe" && p.Offset != 0 && p.Period > 0 && p.Drift == 0:
+		case p.Shape == "drift" && p.Offset == 0 && p.Period == 0 && p.Drift != 0 && p.Drift > -0.9 && p.Drift <= 10:
 		default:
-			wrong("clock needs params.shape jump with offset, strobe with offset and period, or drift with drift in (-0.9, 10]")
+			wrong("clock needs params.shape jump with offset, strobe with offset and period, or drift with drift in (-0.9, 10], and nothing else")
 		}
 	}
 	return errors.Join(errs...)
@@ -85,6 +125,10 @@ func (f Fault) On(nodes []string) error {
 	}
 	for _, n := range f.Targets {
 		check(n)
+	}
+	if f.Params.From != "" {
+		check(f.Params.From)
+		check(f.Params.To)
 	}
 	for _, n := range slices.Sorted(maps.Keys(f.Params.Drop)) {
 		check(n)

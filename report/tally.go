@@ -193,6 +193,10 @@ func faults(h histories.History) []fault {
 			}
 			f.Victims += plain(clip(n, 60))
 		}
+		var link struct{ From, To string }
+		if json.Unmarshal(v.Params, &link) == nil && link.From != "" {
+			f.Victims = plain(clip(link.From, 60)) + " → " + plain(clip(link.To, 60))
+		}
 		f.Params = value(v.Params, 600)
 		f.Inject = h.Time(iv.Inject)
 		f.From, f.To, f.Over = f.Inject, last, last

@@ -140,6 +140,8 @@ func TestRecastKeepsWhatWasPlayed(t *testing.T) {
 	for name, first := range map[string]histories.Op{
 		"paused":    injection(300*time.Millisecond, pause("n4")),
 		"spoken to": write(300*time.Millisecond, "n4"),
+		"heard late": injection(300*time.Millisecond, nemesis.Fault{ID: "late", Kind: nemesis.Delay,
+			Params: nemesis.Params{From: "n4", To: "n1", Delay: nemesis.Duration(time.Millisecond)}}),
 	} {
 		for seed := range uint64(10) {
 			got := recasting(t, seed, []string{"n4"}, first, injection(1100*time.Millisecond, isolation()))

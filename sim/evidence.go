@@ -54,17 +54,16 @@ func (w *World) observe(f nemesis.Fault, inForce bool) nemesis.Evidence {
 		case nemesis.Clock:
 			got, seen := m.clock.astray(w, f)
 			add(name, "", "clock "+f.Params.Shape, got, seen)
-		case nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
-			for _, peer := range w.machines {
-				if peer == m {
-					continue
+		}
+	}
+	switch f.Kind {
+	case nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
+		for _, from := range w.names {
+			for _, to := range w.names {
+				if f.ActsOn(from, to) {
+					got, seen := w.probe(w.machine(from).index, w.machine(to).index, f)
+					add(to, from, string(f.Kind), got, seen)
 				}
-				from, to := peer.index, m.index
-				if f.Kind == nemesis.Bandwidth {
-					from, to = to, from
-				}
-				got, seen := w.probe(from, to, f)
-				add(name, string(peer.id), string(f.Kind), got, seen)
 			}
 		}
 	}
@@ -74,14 +73,14 @@ func (w *World) observe(f nemesis.Fault, inForce bool) nemesis.Evidence {
 }
 
 // holders are the other faults that have the effect of f on a node, or on the
-// link to it from peer.
+// link to it from peer, if f is a fault of links.
 func (w *World) holders(f nemesis.Fault, node, peer string) (ids []string) {
 	for _, l := range w.leases {
 		var same bool
 		switch {
 		case l.ID == f.ID:
-		case f.Kind == nemesis.Partition:
-			same = l.Kind == f.Kind && slices.Contains(l.Params.Drop[node], peer)
+		case peer != "":
+			same = l.Kind == f.Kind && l.ActsOn(peer, node)
 		case takesDown(f.Kind):
 			// A paused machine does not start its process either.
 			same = (takesDown(l.Kind) || l.Kind == nemesis.Pause) && slices.Contains(l.Targets, node)

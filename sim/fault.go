@@ -188,14 +188,11 @@ func (w *World) settleLink(from, to int32) {
 		return // no fault comes between a node and itself
 	}
 	var t trouble
-	held := true
 	for _, l := range w.leases {
-		if l.Kind == nemesis.Partition && slices.Contains(l.Params.Drop[w.names[to]], w.names[from]) {
-			t.cut, held = true, held && l.Params.Held
+		if l.ActsOn(w.names[from], w.names[to]) {
+			t.add(l.Fault)
 		}
-		t.add(l.Fault, slices.Contains(l.Targets, w.names[from]), slices.Contains(l.Targets, w.names[to]))
 	}
-	t.held = t.cut && held
 	l := w.link(from, to)
 	l.fault = t
 	switch {

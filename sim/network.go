@@ -32,24 +32,25 @@ type trouble struct {
 	rate                   int64 // bytes per second; 0: any
 }
 
-// add makes t the union of itself and f, if f is of a kind that troubles the
-// link at its sending or its receiving end.
-func (t *trouble) add(f nemesis.Fault, sending, receiving bool) {
+// add makes t the union of itself and f, a fault that acts on the link.
+func (t *trouble) add(f nemesis.Fault) {
 	p := f.Params
-	switch {
-	case f.Kind == nemesis.Bandwidth && sending:
+	switch f.Kind {
+	case nemesis.Partition:
+		t.held = p.Held && (t.held || !t.cut)
+		t.cut = true
+	case nemesis.Bandwidth:
 		if t.rate == 0 || p.Rate < t.rate {
 			t.rate = p.Rate
 		}
-	case !receiving:
-	case f.Kind == nemesis.Loss:
+	case nemesis.Loss:
 		t.loss = either(t.loss, p.Probability)
-	case f.Kind == nemesis.Duplicate:
+	case nemesis.Duplicate:
 		t.twice = either(t.twice, p.Probability)
-	case f.Kind == nemesis.Reorder:
+	case nemesis.Reorder:
 		t.overtaken = either(t.overtaken, p.Probability)
 		t.hold = max(t.hold, time.Duration(p.Delay))
-	case f.Kind == nemesis.Delay:
+	case nemesis.Delay:
 		t.delay += time.Duration(p.Delay)
 		t.jitter += time.Duration(p.Jitter)
 	}

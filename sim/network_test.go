@@ -122,6 +122,39 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A fault that is aimed at one link leaves all others alone.
+func TestOneLink(t *testing.T) {
+	b := cluster(t, 1, 3, nil)
+	f := fault(nemesis.Delay)
+	f.Params = nemesis.Params{From: "n1", To: "n2", Delay: nemesis.Duration(300 * time.Millisecond)}
+	if e := b.inject(f); !e.Verified || len(e.Checks) != 1 || e.Checks[0].Node != "n2" || e.Checks[0].Peer != "n1" {
+		t.Fatalf("evidence %+v: want the link from n1 to n2 alone", e)
+	}
+	for _, n := range b.Nodes() {
+		b.ask(n, "tell", 1)
+	}
+	b.run(100 * time.Millisecond)
+	for _, n := range b.Nodes() {
+		want := map[string]int{"n1": 2, "n2": 1, "n3": 2}[n]
+		if got := b.records(n, "heard"); len(got) != want {
+			t.Errorf("%s has heard %v, want %d messages", n, got, want)
+		}
+	}
+	b.run(300 * time.Millisecond)
+	if got := b.records("n2", "heard"); !slices.Contains(got, `"1 from n1"`) {
+		t.Errorf("n2 has heard %v: want the delayed one too", got)
+	}
+	// Another on all links to n2 holds the effect; one on another link does not.
+	wide, other := fault(nemesis.Delay, "n2"), f
+	wide.ID, wide.Params = "wide", nemesis.Params{Delay: f.Params.Delay}
+	other.ID, other.Params.From = "other", "n3"
+	b.inject(wide)
+	b.inject(other)
+	if e := b.cureFault(f); !e.Verified || !slices.Equal(e.Holders, []string{"wide"}) {
+		t.Errorf("evidence %+v: want wide alone for a holder", e)
+	}
+}
+
 // A fault that is in force is seen, whatever the dice.
 func TestLinkFaultsAreSeen(t *testing.T) {
 	for seed := range uint64(200) {

@@ -89,6 +89,8 @@ func TestBadSchedule(t *testing.T) {
 		{"no JSON", "kill n1\n", []string{"schedule.jsonl:1"}},
 		{"version", `{"schedule":9}` + "\n" + kill, []string{"schedule.jsonl:1: field schedule", "9"}},
 		{"kind", strings.Replace(kill, `"kind":"kill"`, `"kind":"maim"`, 1), []string{"schedule.jsonl: op 0", `"maim"`}},
+		{"foreign parameter", strings.Replace(kill, `["n1"]`, `["n1"],"params":{"drop":{"n1":["n2"]}}`, 1), []string{"schedule.jsonl: op 0", "kill has no params.drop: it has none"}},
+		{"no link", strings.NewReplacer("kill", "delay", `"targets":["n1"]`, `"params":{"delay":"1s","from":"n1","to":"n9"}`).Replace(kill), []string{"schedule.jsonl: op 0", `"n9"`}},
 		{"node", strings.Replace(kill, "n1", "n9", 1), []string{"schedule.jsonl: op 0", `"n9"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,6 +111,17 @@ func TestSchedule(t *testing.T) {
 	do(t, "run", "total", "--world", "sim", "--seed", "1", "--time-limit", "10s", "--schedule", path, "--store", store).
 		want(t, exitValid, "faults: kill\n", "kill ×1")
 	do(t, "replay", onlyRun(t, store), "--store", store).want(t, exitValid, "kill ×1")
+
+	// One link is one link, and the report says which.
+	path = write(t, "schedule.jsonl", `{"time":"1s","process":"nemesis/delay","f":"inject","value":{"id":"a","kind":"delay","params":{"delay":"50ms","from":"n1","to":"n5"}}}
+{"time":"6s","process":"nemesis/delay","f":"cure","value":{"id":"a","kind":"delay"}}
+`)
+	store = t.TempDir()
+	do(t, "run", "total", "--world", "sim", "--seed", "1", "--time-limit", "10s", "--schedule", path, "--store", store).
+		want(t, exitValid, "faults: delay\n", "delay ×1")
+	if page := read(t, onlyRun(t, store), "report.html"); !strings.Contains(page, "<td>n1 → n5</td>") {
+		t.Error("the report does not say which link was slow")
+	}
 }
 
 // Help tells what each command is for, by example, and what its exit code says.
