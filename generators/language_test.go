@@ -25,7 +25,7 @@ func (s *simulation) names() map[string]any {
 		"Stagger": Stagger, "Delay": Delay, "Rate": Rate, "RateFixed": RateFixed,
 		"OnThreads": OnThreads, "Clients": Clients, "Nemesis": Nemesis, "Reserve": Reserve,
 		"EachThread": EachThread, "EachProcess": EachProcess,
-		"UntilOK": UntilOK, "OnUpdate": OnUpdate, "IgnoreUpdates": IgnoreUpdates,
+		"UntilOK": UntilOK, "Until": Until, "OnUpdate": OnUpdate, "IgnoreUpdates": IgnoreUpdates,
 		"Map": Map, "FMap": FMap, "Filter": Filter, "Final": Final,
 		"Validate": Validate, "Trace": Trace, "Cache": Cache,
 		"SequentialKeys": SequentialKeys, "ConcurrentKeys": ConcurrentKeys, "KeysNamed": KeysNamed, "KeysOf": KeysOf,
@@ -41,6 +41,7 @@ func (s *simulation) names() map[string]any {
 			return op
 		},
 		"even":    func(op Op) bool { n, _ := strconv.Atoi(string(op.Value)); return n%2 == 0 },
+		"failed":  func(op Op) bool { return op.Type == histories.Fail },
 		"odd":     func(t Thread) bool { return t.Index%2 == 1 },
 		"dice":    func(ctx Context) any { return 1 + ctx.Rand().IntN(6) },
 		"clock":   func(ctx Context) any { return int64(ctx.Time) },

@@ -7,28 +7,42 @@ import (
 )
 
 // UntilOK runs g until one of the operations that it ran is ok.
-func UntilOK(g Generator) Generator { return newUntilOK(nil, g) }
+func UntilOK(g Generator) Generator {
+	return newUntil(&untilRule{"UntilOK", func(ev Op) bool { return ev.Type == histories.OK }}, nil, g)
+}
 
-func newUntilOK(open []histories.Process, g Generator) Generator {
+// Until runs g until one of the operations that it ran has a completion of
+// which enough says that it will do.
+func Until(enough func(completion Op) bool, g Generator) Generator {
+	return newUntil(&untilRule{"Until", enough}, nil, g)
+}
+
+func newUntil(rule *untilRule, open []histories.Process, g Generator) Generator {
 	if g == nil {
 		return nil
 	}
-	return &untilOK{open, g}
+	return &until{rule, open, g}
 }
 
-type untilOK struct {
+type until struct {
+	*untilRule
 	open []histories.Process // with an operation of g in flight; never written
 	g    Generator
 }
 
-func (u *untilOK) with(g Generator) Generator {
+type untilRule struct {
+	name   string
+	enough func(Op) bool
+}
+
+func (u *until) with(g Generator) Generator {
 	if same(g, u.g) {
 		return u
 	}
-	return newUntilOK(u.open, g)
+	return newUntil(u.untilRule, u.open, g)
 }
 
-func (u *untilOK) Op(ctx Context) (*Op, Generator) {
+func (u *until) Op(ctx Context) (*Op, Generator) {
 	op, rest := u.g.Op(ctx)
 	if op == nil || !operation(op) {
 		return op, u.with(rest)
@@ -36,22 +50,22 @@ func (u *untilOK) Op(ctx Context) (*Op, Generator) {
 	if rest == nil {
 		return op, nil
 	}
-	return op, newUntilOK(append(u.open[:len(u.open):len(u.open)], op.Process), rest)
+	return op, newUntil(u.untilRule, append(u.open[:len(u.open):len(u.open)], op.Process), rest)
 }
 
-func (u *untilOK) Update(ctx Context, ev Op) Generator {
+func (u *until) Update(ctx Context, ev Op) Generator {
 	g := u.g.Update(ctx, ev)
 	i := slices.Index(u.open, ev.Process)
 	switch {
 	case i < 0 || ev.Type == histories.Invoke:
 		return u.with(g)
-	case ev.Type == histories.OK:
+	case u.enough(ev):
 		return nil
 	}
-	return newUntilOK(slices.Concat(u.open[:i], u.open[i+1:]), g)
+	return newUntil(u.untilRule, slices.Concat(u.open[:i], u.open[i+1:]), g)
 }
 
-func (u *untilOK) String() string { return describe("UntilOK", u.g) }
+func (u *until) String() string { return describe(u.name, u.g) }
 
 // OnUpdate puts f in charge of g's updates: what f returns goes on in place of
 // g. f passes the event to g with Tell, or keeps it from g.

@@ -183,10 +183,10 @@ func (tr *Trial) Plan(start histories.Time) Plan {
 		}
 		work := gen.TimeLimit(m.TimeLimit, gen.Rate(m.Rate, tr.Workload.Ops(tr.params)))
 		phases := []gen.Generator{gen.Any(gen.Clients(work), gen.Nemesis(faults))}
-		if tr.Workload.Final != nil {
+		if final := tr.Workload.FinalPhase(tr.params); final != nil {
 			phases = append(phases,
 				gen.Clients(gen.Limit(1, gen.Sleep(m.Recovery))),
-				gen.Clients(gen.Final(gen.TimeLimit(m.Recovery+20*m.Timeout, tr.Workload.Final(tr.params)))))
+				gen.Clients(gen.TimeLimit(m.Recovery+20*m.Timeout, final)))
 		}
 		p.Generator = gen.Phases(phases...)
 	}

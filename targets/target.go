@@ -60,8 +60,11 @@ type Workload struct {
 	Name, Doc string
 	// Ops is what clients do for as long as the run lasts. It sets no pace.
 	Ops func(Params) gen.Generator
-	// Final is what they do after the last cure and the recovery; nil: nothing.
-	Final func(Params) gen.Generator
+	// Final are the operations that a node is asked after the last cure and the
+	// recovery, in their order. A node that is up and belongs to the group must
+	// answer every one of them. nil: none, and whether nodes recover is not
+	// checked.
+	Final func(p Params, node string) []FinalOp
 	// Checker judges the pattern's own promises; what holds for every run
 	// (vacuity, panics) is judged beside it.
 	Checker func(Params) checker.Checker

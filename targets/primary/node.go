@@ -36,6 +36,8 @@ const (
 	batchMax    = 128                    // entries of one shipment
 	pipelineMax = 16                     // unacknowledged entries above which the primary waits for an answer
 
+	notPrimary = "not the primary" // why a replica refuses
+
 	theTerm = 1 // there is no failover, and so one term
 )
 
@@ -132,7 +134,7 @@ func (m *member) Request(env *node.Env, r node.Request) {
 		}
 	}
 	if !m.leads(env) && m.bug != "replica-accepts-writes" {
-		env.Fail(r, "not the primary")
+		env.Fail(r, notPrimary)
 		return
 	}
 	m.update(env, r)

@@ -37,19 +37,19 @@ var Target = targets.Target{
 			Name:  "set",
 			Doc:   "numbers added to one set, and now and then a read of all of it",
 			Ops:   func(targets.Params) gen.Generator { return gen.Sets(0.05) },
-			Final: func(p targets.Params) gen.Generator { return gen.Seq(reads(p, nil), logs(p)) },
+			Final: func(p targets.Params, node string) []targets.FinalOp { return inTheEnd(p, node, gen.Op{F: "read"}) },
 			Checker: func(p targets.Params) checker.Checker {
 				set := checker.SetFull(checker.SetFullOptions{Linearizable: atPrimary(p)})
-				return checker.All("set", replication(p), beforeLogs(set))
+				return checker.All("set", replication(p), withoutLogs(set))
 			},
 		},
 		{
 			Name:  "append",
 			Doc:   "transactions that append to lists and read them, at the primary",
 			Ops:   func(targets.Params) gen.Generator { return gen.Appends(gen.Exponential(10, 3), 128) },
-			Final: logs,
+			Final: func(p targets.Params, node string) []targets.FinalOp { return inTheEnd(p, node) },
 			Checker: func(p targets.Params) checker.Checker {
-				return checker.All("append", replication(p), beforeLogs(checker.Appends()))
+				return checker.All("append", replication(p), withoutLogs(checker.Appends()))
 			},
 		},
 	},
@@ -126,19 +126,19 @@ func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator) targe
 		Name: name,
 		Doc:  doc,
 		Ops:  func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), opsPerKey) },
-		Final: func(p targets.Params) gen.Generator {
-			var all []gen.Generator
+		Final: func(p targets.Params, node string) []targets.FinalOp {
+			var reads []gen.Op
 			for k := range keys {
-				all = append(all, reads(p, json.RawMessage(fmt.Sprintf(`"k%d"`, k))))
+				reads = append(reads, gen.Op{F: "read", Key: json.RawMessage(fmt.Sprintf(`"k%d"`, k))})
 			}
-			return gen.Seq(append(all, logs(p))...)
+			return inTheEnd(p, node, reads...)
 		},
 		Checker: func(p targets.Params) checker.Checker {
 			if !atPrimary(p) {
 				return replication(p)
 			}
 			model := checker.Register(checker.RegisterOptions{Mismatch: true})
-			return checker.All(name, replication(p), beforeLogs(checker.Linearizable(model, checker.LinearizableOptions{})))
+			return checker.All(name, replication(p), withoutLogs(checker.Linearizable(model, checker.LinearizableOptions{})))
 		},
 	}
 }
@@ -150,34 +150,35 @@ func replication(p targets.Params) checker.Checker {
 // atPrimary tells whether the primary alone serves reads.
 func atPrimary(p targets.Params) bool { return p.Options.Flag("reads") == "primary" }
 
-// beforeLogs has c judge what clients did before they asked nodes for their
-// logs, which no object has an operation for.
-func beforeLogs(c checker.Checker) checker.Checker {
+// withoutLogs has c judge what clients did but for asking nodes for their logs,
+// which no object has an operation for. Every op keeps its index.
+func withoutLogs(c checker.Checker) checker.Checker {
 	return checker.Func(func(ctx context.Context, h histories.History) checker.Result {
-		var before histories.Builder
-		for i := range h.Len() {
-			if h.F(i) == "final" {
-				break
+		var rest histories.Builder
+		for _, op := range h.All() {
+			if op.F == "final" {
+				op.Process, op.Type = histories.World, histories.Info
 			}
-			if err := before.Add(h.At(i)); err != nil {
+			if err := rest.Add(op); err != nil {
 				return checker.Result{Why: err.Error()} // h would not be a history either
 			}
 		}
-		return c.Check(ctx, before.History())
+		return c.Check(ctx, rest.History())
 	})
 }
 
-// reads are final reads of a key, of every node that serves them.
-func reads(p targets.Params, key json.RawMessage) gen.Generator {
-	nodes := p.Nodes
-	if atPrimary(p) {
-		nodes = nodes[:1]
+// inTheEnd are the final operations of a node: the reads, which a replica that
+// serves none must refuse, and then its log.
+func inTheEnd(p targets.Params, node string, reads ...gen.Op) (all []targets.FinalOp) {
+	refusal := ""
+	if atPrimary(p) && node != p.Nodes[0] {
+		refusal = notPrimary
 	}
-	return targets.AtEach(nodes, gen.Op{F: "read", Key: key})
+	for _, r := range reads {
+		all = append(all, targets.FinalOp{Op: r, Refusal: refusal})
+	}
+	return append(all, targets.FinalOp{Op: gen.Op{F: "final"}})
 }
-
-// logs has every node record its log.
-func logs(p targets.Params) gen.Generator { return targets.AtEach(p.Nodes, gen.Op{F: "final"}) }
 
 // route sends writes to the primary, but one in eight to any node: a replica
 // must refuse it. Reads go where they are served.

@@ -38,16 +38,14 @@ var Target = targets.Target{
 			Name:    "set",
 			Doc:     "adds to a set, and reads of all of it",
 			Ops:     func(targets.Params) gen.Generator { return gen.Sets(0.1) },
-			Final:   func(p targets.Params) gen.Generator { return targets.AtEach(p.Nodes, gen.Op{F: "read"}) },
+			Final:   asked(gen.Op{F: "read"}),
 			Checker: check("set", checker.Set(), checker.SetFull(checker.SetFullOptions{Linearizable: true})),
 		},
 		{
-			Name: "append",
-			Doc:  "transactions that append to lists and read them",
-			Ops:  func(targets.Params) gen.Generator { return gen.Appends(gen.Uniform(keys), 100) },
-			Final: func(p targets.Params) gen.Generator {
-				return targets.AtEach(p.Nodes, gen.Op{F: "txn", Value: json.RawMessage(`[["r",0,null],["r",1,null],["r",2,null],["r",3,null],["r",4,null]]`)})
-			},
+			Name:    "append",
+			Doc:     "transactions that append to lists and read them",
+			Ops:     func(targets.Params) gen.Generator { return gen.Appends(gen.Uniform(keys), 100) },
+			Final:   asked(gen.Op{F: "txn", Value: json.RawMessage(`[["r",0,null],["r",1,null],["r",2,null],["r",3,null],["r",4,null]]`)}),
 			Checker: check("append", checker.Appends()),
 		},
 	},
@@ -72,17 +70,29 @@ const keys = 5
 // perKey operations (0: never): to judge a cas takes a search.
 func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator, perKey int) targets.Workload {
 	return targets.Workload{
-		Name: name,
-		Doc:  doc,
-		Ops:  func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), perKey) },
-		Final: func(p targets.Params) gen.Generator {
-			var all []gen.Generator
-			for k := range keys {
-				all = append(all, targets.AtEach(p.Nodes, gen.Op{F: "read", Key: json.RawMessage(fmt.Sprintf(`"k%d"`, k))}))
-			}
-			return gen.Seq(all...)
-		},
+		Name:    name,
+		Doc:     doc,
+		Ops:     func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), perKey) },
+		Final:   asked(finalReads()...),
 		Checker: check(name, checker.Linearizable(checker.Register(checker.RegisterOptions{Mismatch: true}), checker.LinearizableOptions{})),
+	}
+}
+
+// finalReads are reads of all registers.
+func finalReads() (reads []gen.Op) {
+	for k := range keys {
+		reads = append(reads, gen.Op{F: "read", Key: json.RawMessage(fmt.Sprintf(`"k%d"`, k))})
+	}
+	return reads
+}
+
+// asked has every node asked ops in the end.
+func asked(ops ...gen.Op) func(targets.Params, string) []targets.FinalOp {
+	return func(targets.Params, string) (all []targets.FinalOp) {
+		for _, op := range ops {
+			all = append(all, targets.FinalOp{Op: op})
+		}
+		return all
 	}
 }
 

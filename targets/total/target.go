@@ -23,8 +23,8 @@ var Target = targets.Target{
 		Name: "broadcast",
 		Doc:  "broadcasts of numbers, and now and then a read of all that a node has delivered",
 		Ops:  func(targets.Params) gen.Generator { return gen.Broadcasts(0.05) },
-		Final: func(p targets.Params) gen.Generator {
-			return targets.AtEach(p.Nodes, gen.Op{F: "read"})
+		Final: func(targets.Params, string) []targets.FinalOp {
+			return []targets.FinalOp{{Op: gen.Op{F: "read"}}}
 		},
 		Checker: func(targets.Params) checker.Checker {
 			return checker.Broadcast(checker.BroadcastOptions{Order: "total", Acks: true})
