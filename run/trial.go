@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	}
 	if m.Bug != "" {
 		if _, ok := t.Bug(m.Bug); !ok {
-			wrong("target %s has no bug %q: it has %s", t.Name, m.Bug, strings.Join(t.BugNames(), ", "))
+			wrong("target %s has no bug %q: it has %s", t.Name, m.Bug, cmp.Or(strings.Join(t.BugNames(), ", "), "none"))
 		}
 	}
 	errs = append(errs, t.CheckFlags(m.Flags))

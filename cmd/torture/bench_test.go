@@ -41,7 +41,7 @@ func BenchmarkContainers(b *testing.B) {
 	const clients = 20
 	for _, name := range []string{"raft", "primary"} {
 		b.Run(name, func(b *testing.B) {
-			t, err := all.Named(name)
+			t, err := all.Targets().Named(name)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -234,7 +234,7 @@ func BenchmarkSimulated(b *testing.B) {
 				for _, k := range possible("sim", t) {
 					base.Nemesis = append(base.Nemesis, string(k))
 				}
-				res := simulateSeed(b.Context(), run.Swarm(base))
+				res := new(app).simulateSeed(b.Context(), run.Swarm(base))
 				if res.Error != "" {
 					b.Fatal(res.Error)
 				}

@@ -13,7 +13,6 @@ import (
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/report"
 	"github.com/torture-harness/torture/run"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 func newCheckCommand(a *app) *cobra.Command {
@@ -103,7 +102,7 @@ func (a *app) openTrial(dir string) (*run.Trial, *histories.Opened, error) {
 	if opened.Torn > 0 {
 		fmt.Fprintf(a.stderr, "%s: the last line of %s is torn and was dropped\n", dir, count(opened.Torn, "file"))
 	}
-	t, err := all.Named(opened.Manifest.Target)
+	t, err := a.targets().Named(opened.Manifest.Target)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s/run.json: %w", dir, err)
 	}

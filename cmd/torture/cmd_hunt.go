@@ -17,7 +17,7 @@ import (
 )
 
 func newHuntCommand(a *app) *cobra.Command {
-	return perTarget(&cobra.Command{
+	return a.perTarget(&cobra.Command{
 		Use:   "hunt TARGET",
 		Short: "Simulate many seeds on all cores until one breaks a promise",
 		Long: `Hunt simulates seed after seed, each with its own mix of faults, links and
@@ -35,12 +35,11 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 	var h hunt
 	var noShrink, steady bool
 	cmd := &cobra.Command{
-		Use:   t.Name,
-		Short: t.Doc,
-		Long:  targetHelp(t),
-		Example: fmt.Sprintf("  torture hunt %s --seeds 2000\n  torture hunt %s --bug %s\n  torture hunt %s --for 8h --keep-going --json",
-			t.Name, t.Name, t.Bugs[0].Name, t.Name),
-		Args: cobra.NoArgs,
+		Use:     t.Name,
+		Short:   t.Doc,
+		Long:    targetHelp(t),
+		Example: targetExamples("hunt", t, "--seeds 2000", "--bug BUG", "--for 8h --keep-going --json"),
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := positive(cmd, "seeds", "workers", "for", "seed-limit"); err != nil {
 				return err

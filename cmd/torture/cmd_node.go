@@ -15,7 +15,6 @@ import (
 	"github.com/torture-harness/torture/docker/agent"
 	"github.com/torture-harness/torture/host"
 	"github.com/torture-harness/torture/node"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 // newNodeCommand is what runs in a node's container.
@@ -28,7 +27,7 @@ func newNodeCommand(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := all.Named(target)
+			t, err := a.targets().Named(target)
 			if err != nil {
 				return err
 			}

@@ -10,7 +10,6 @@ import (
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/run"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 func newReplayCommand(a *app) *cobra.Command {
@@ -131,7 +130,7 @@ func (a *app) replayed(path, world string) (*run.Trial, error) {
 		// Worlds differ in patience; the new one has its own.
 		m.World, m.Timeout = world, 0
 	}
-	t, err := all.Named(m.Target)
+	t, err := a.targets().Named(m.Target)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

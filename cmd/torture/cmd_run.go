@@ -15,7 +15,7 @@ import (
 )
 
 func newRunCommand(a *app) *cobra.Command {
-	return perTarget(&cobra.Command{
+	return a.perTarget(&cobra.Command{
 		Use:   "run TARGET",
 		Short: "Run a target once, break it, and judge what it did",
 		Long: `Run starts a cluster of a target's nodes, has clients work on it while faults
@@ -35,12 +35,11 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	var seed uint64
 	var swarm bool
 	cmd := &cobra.Command{
-		Use:   t.Name,
-		Short: t.Doc,
-		Long:  targetHelp(t),
-		Example: fmt.Sprintf("  torture run %s --seed 7\n  torture run %s --world sim --bug %s\n  torture run %s --nemesis partition,kill --targets primaries --time-limit 2m",
-			t.Name, t.Name, t.Bugs[0].Name, t.Name),
-		Args: cobra.NoArgs,
+		Use:     t.Name,
+		Short:   t.Doc,
+		Long:    targetHelp(t),
+		Example: targetExamples("run", t, "--seed 7", "--world sim --bug BUG", "--nemesis FAULTS --time-limit 2m"),
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, why, err := chooseWorld(cmd.Context(), world)
 			if err != nil {

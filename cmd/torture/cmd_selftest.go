@@ -15,7 +15,6 @@ import (
 	"github.com/torture-harness/torture/run"
 	"github.com/torture-harness/torture/sim"
 	"github.com/torture-harness/torture/targets"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 // power is how well one planted bug is found.
@@ -40,13 +39,13 @@ and hunts it, until a run shows an anomaly that belongs to the bug or the bug's
 limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\n" + exitStatus,
 		Example: `  torture selftest
   torture selftest raft --first 1000`,
-		ValidArgs: all.Names(),
+		ValidArgs: a.targets().Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			chosen := all.Targets()
+			chosen := a.targets()
 			if len(args) > 0 {
 				chosen = nil
 				for _, name := range args {
-					t, err := all.Named(name)
+					t, err := a.targets().Named(name)
 					if err != nil {
 						return err
 					}
@@ -55,7 +54,7 @@ limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			var powers []power
+			powers := []power{}
 			missed := 0
 			for _, t := range chosen {
 				for _, b := range t.Bugs {
@@ -92,8 +91,11 @@ limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\
 				sayPowers(a, powers)
 				fmt.Fprintf(a.stdout, "%d of %s found\n", len(powers)-missed, count(len(powers), "planted bug"))
 			}
-			if missed > 0 {
+			switch {
+			case missed > 0:
 				return verdictError(checker.Invalid)
+			case len(powers) == 0:
+				return verdictError(checker.Vacuous)
 			}
 			return nil
 		},

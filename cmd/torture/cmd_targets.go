@@ -13,7 +13,6 @@ import (
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/targets"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 func newTargetsCommand(a *app) *cobra.Command {
@@ -24,14 +23,14 @@ func newTargetsCommand(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
 				var list []targetView
-				for _, t := range all.Targets() {
+				for _, t := range a.targets() {
 					list = append(list, viewTarget(t))
 				}
 				printJSON(a.stdout, list)
 				return nil
 			}
 			w := tabwriter.NewWriter(a.stdout, 0, 4, 2, ' ', 0)
-			for _, t := range all.Targets() {
+			for _, t := range a.targets() {
 				fmt.Fprintf(w, "%s\t%s\n", t.Name, t.Doc)
 			}
 			return w.Flush()
@@ -42,7 +41,7 @@ func newTargetsCommand(a *app) *cobra.Command {
 		Short: "Show a target's workloads, promises, permits, bugs and flags",
 		Args:  one("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			t, err := all.Named(args[0])
+			t, err := a.targets().Named(args[0])
 			if err != nil {
 				return err
 			}
@@ -53,7 +52,7 @@ func newTargetsCommand(a *app) *cobra.Command {
 			showTarget(a.stdout, t)
 			return nil
 		},
-		ValidArgsFunction: cobra.FixedCompletions(all.Names(), cobra.ShellCompDirectiveNoFileComp),
+		ValidArgsFunction: cobra.FixedCompletions(a.targets().Names(), cobra.ShellCompDirectiveNoFileComp),
 	}
 	cmd.AddCommand(show)
 	return cmd
@@ -76,7 +75,8 @@ type targetView struct {
 func viewTarget(t targets.Target) targetView {
 	v := targetView{
 		Name: t.Name, Doc: t.Doc, Source: t.Source, Nodes: t.Nodes, Flags: t.Flags,
-		Promises: t.Promises, Permits: t.Permits, Bugs: t.Bugs, Workloads: map[string]string{},
+		Promises: append([]targets.Promise{}, t.Promises...), Permits: t.Permits, Bugs: append([]targets.Bug{}, t.Bugs...),
+		Faults: []string{}, Workloads: map[string]string{},
 	}
 	for _, k := range t.Faults {
 		v.Faults = append(v.Faults, string(k))
@@ -125,7 +125,9 @@ func showTarget(out io.Writer, t targets.Target) {
 		rows = append(rows, [2]string{"--" + f.Name, f.Doc + ": " + strings.Join(f.Values, ", ")})
 	}
 	section("FLAGS", rows)
-	fmt.Fprintf(out, "\nFAULTS (--nemesis)\n  %s\n", join(t.Faults))
+	if len(t.Faults) > 0 {
+		fmt.Fprintf(out, "\nFAULTS (--nemesis)\n  %s\n", join(t.Faults))
+	}
 }
 
 // under names the faults of a promise, by those it excepts if they are fewer.
@@ -159,8 +161,8 @@ func join[S ~string](list []S) string {
 }
 
 // outsideOf are the kinds of faults of a run under which nothing is promised.
-func outsideOf(m histories.Manifest) []string {
-	t, err := all.Named(m.Target)
+func (a *app) outsideOf(m histories.Manifest) []string {
+	t, err := a.targets().Named(m.Target)
 	if err != nil {
 		return nil
 	}

@@ -221,7 +221,7 @@ func (a *app) say(o *outcome) error {
 		if cut := o.cut(); cut != "" {
 			fmt.Fprintln(a.stdout, "note: "+cut)
 		}
-		if kinds := outsideOf(o.Manifest); len(kinds) > 0 {
+		if kinds := a.outsideOf(o.Manifest); len(kinds) > 0 {
 			fmt.Fprintf(a.stdout, "note: %s promises less under %s (torture targets show %s); the verdict is what the checkers saw\n", o.Manifest.Target, join(kinds), o.Manifest.Target)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		enactEnvironment()
-		os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+		os.Exit(testApp(os.Args[1:]).execute())
 	}
 	code := m.Run()
 	if builtDir != "" {

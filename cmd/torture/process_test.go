@@ -40,7 +40,7 @@ func enactEnvironment() {
 
 // hang does a run whose nodes never return from a request.
 func hang(store string) {
-	target, err := all.Named("total")
+	target, err := all.Targets().Named("total")
 	if err != nil {
 		panic(err)
 	}

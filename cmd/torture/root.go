@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/torture-harness/torture/docker"
+	"github.com/torture-harness/torture/targets/all"
 )
 
 // app is what every command shares.
@@ -25,16 +26,23 @@ type app struct {
 	patience       time.Duration   // how long a run may hang, see watchdog; 0: as long as is right for it
 	binary         string          // for containers; "": found or built
 	sabotage       docker.Sabotage // of containers, by tests alone
+	own            all.Catalogue   // targets beside those of torture, by tests alone
 }
 
 func execute(args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr, args: args}
-	root := newRootCommand(a)
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	return exitCode(root.ExecuteContext(context.Background()), stderr)
+	return (&app{stdout: stdout, stderr: stderr, args: args}).execute()
 }
+
+func (a *app) execute() int {
+	root := newRootCommand(a)
+	root.SetArgs(a.args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	return exitCode(root.ExecuteContext(context.Background()), a.stderr)
+}
+
+// targets are all that can be put to the test.
+func (a *app) targets() all.Catalogue { return append(all.Targets(), a.own...) }
 
 func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{

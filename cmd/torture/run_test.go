@@ -131,7 +131,7 @@ func TestJSON(t *testing.T) {
 	if list := decode[[]histories.Summary](t, d); list == nil || len(list) > 0 {
 		t.Errorf("list of nothing: %s", d.out)
 	}
-	if views := decode[[]targetView](t, do(t, "targets", "--json")); len(views) != len(all.Names()) {
+	if views := decode[[]targetView](t, do(t, "targets", "--json")); len(views) != len(all.Targets().Names()) {
 		t.Errorf("targets: %d", len(views))
 	}
 	view := decode[targetView](t, do(t, "targets", "show", "raft", "--json"))
@@ -188,8 +188,8 @@ func TestDeterminism(t *testing.T) {
 		}
 		for seed := range seeds {
 			m := seeded(target, base, true)(seed)
-			first := simulateSeed(context.Background(), m)
-			second := simulateSeed(context.Background(), m)
+			first := new(app).simulateSeed(context.Background(), m)
+			second := new(app).simulateSeed(context.Background(), m)
 			if first.Hash != second.Hash || first.Ops < 100 || first.Error != "" {
 				t.Errorf("%s, seed %d: %+v, then %+v", target.Name, seed, first, second)
 			}

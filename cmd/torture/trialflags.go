@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,6 @@ import (
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/sim"
 	"github.com/torture-harness/torture/targets"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 // trialFlags are the flags that say what a run is to be.
@@ -36,7 +36,7 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 	f := &trialFlags{own: map[string]*string{}}
 	fs := cmd.Flags()
 	fs.StringVar(&f.m.Workload, "workload", "", "what clients do: "+strings.Join(t.WorkloadNames(), ", ")+" (default: the bug's, or the first)")
-	fs.StringVar(&f.m.Bug, "bug", "", "plant a bug: "+strings.Join(t.BugNames(), ", "))
+	fs.StringVar(&f.m.Bug, "bug", "", "plant a bug: "+cmp.Or(strings.Join(t.BugNames(), ", "), "none is known"))
 	fs.IntVar(&f.m.Nodes, "nodes", t.Nodes, "size of the cluster")
 	fs.IntVar(&f.m.Clients, "clients", 0, "concurrent clients (default two for each node)")
 	fs.Float64Var(&f.m.Rate, "rate", 100, "operations per second, all clients together")
@@ -204,18 +204,18 @@ func chooseWorld(ctx context.Context, asked string) (world, why string, err erro
 
 // perTarget gives cmd a subcommand for each target, so that each has its own
 // flags and help.
-func perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Command) *cobra.Command {
+func (a *app) perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Command) *cobra.Command {
 	cmd.AddGroup(&cobra.Group{ID: "targets", Title: "Targets:"})
-	for _, t := range all.Targets() {
+	for _, t := range a.targets() {
 		sub := make(t)
 		sub.GroupID = "targets"
 		cmd.AddCommand(sub)
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("%s needs a target: %s", cmd.Name(), strings.Join(all.Names(), ", "))
+			return fmt.Errorf("%s needs a target: %s", cmd.Name(), strings.Join(a.targets().Names(), ", "))
 		}
-		_, err := all.Named(args[0])
+		_, err := a.targets().Named(args[0])
 		return err
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
@@ -225,6 +225,29 @@ func perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Command) *co
 // targetHelp is the help of a command about a target.
 func targetHelp(t targets.Target) string {
 	return fmt.Sprintf("%s\n\ntorture targets show %s tells what it promises, and the bugs that can be planted.\n%s", t.Doc, t.Name, exitStatus)
+}
+
+// targetExamples are example lines of a command about a target, with a bug and
+// faults of its own; those that need what it lacks are left out.
+func targetExamples(command string, t targets.Target, flags ...string) string {
+	var lines []string
+	for _, f := range flags {
+		if strings.Contains(f, "BUG") {
+			if len(t.Bugs) == 0 {
+				continue
+			}
+			f = strings.Replace(f, "BUG", t.Bugs[0].Name, 1)
+		}
+		if strings.Contains(f, "FAULTS") {
+			if len(t.Faults) == 0 {
+				continue
+			}
+			kinds := strings.ReplaceAll(join(t.Faults[:min(2, len(t.Faults))]), " ", "")
+			f = strings.Replace(f, "FAULTS", kinds, 1)
+		}
+		lines = append(lines, fmt.Sprintf("  torture %s %s %s", command, t.Name, f))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // count is "1 node", "2 nodes".

@@ -19,8 +19,8 @@ func TestBadUse(t *testing.T) {
 		want []string
 	}{
 		{"rnu", []string{`unknown command "rnu"`, "run"}},
-		{"run", append(all.Names(), "needs a target")},
-		{"hunt", append(all.Names(), "needs a target")},
+		{"run", append(all.Targets().Names(), "needs a target")},
+		{"hunt", append(all.Targets().Names(), "needs a target")},
 		{"run raftt", []string{`no target "raftt"`, "did you mean raft?"}},
 		{"hunt rafft", []string{"did you mean raft?"}},
 		{"targets show totl", []string{"did you mean total?"}},

@@ -19,7 +19,6 @@ import (
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/run"
-	"github.com/torture-harness/torture/targets/all"
 )
 
 // A hunt's simulations run in worker processes: the simulator has one run at a
@@ -57,7 +56,7 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 				case err != nil:
 					return failed(err)
 				}
-				if err := out.Encode(simulateSeed(cmd.Context(), m)); err != nil {
+				if err := out.Encode(a.simulateSeed(cmd.Context(), m)); err != nil {
 					return failed(err)
 				}
 			}
@@ -65,9 +64,9 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 	}
 }
 
-func simulateSeed(ctx context.Context, m histories.Manifest) seedResult {
+func (a *app) simulateSeed(ctx context.Context, m histories.Manifest) seedResult {
 	res := seedResult{Seed: m.Seed}
-	t, err := all.Named(m.Target)
+	t, err := a.targets().Named(m.Target)
 	if err != nil {
 		res.Error = err.Error()
 		return res

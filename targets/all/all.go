@@ -14,9 +14,12 @@ import (
 	"github.com/torture-harness/torture/targets/total"
 )
 
-// Targets are all targets, in the order of the catalogue.
-func Targets() []targets.Target {
-	return []targets.Target{
+// Catalogue is a list of targets, to choose from by name.
+type Catalogue []targets.Target
+
+// Targets are all targets that torture brings along.
+func Targets() Catalogue {
+	return Catalogue{
 		primary.Target,
 		raft.Target,
 		total.Target,
@@ -24,8 +27,8 @@ func Targets() []targets.Target {
 }
 
 // Names are the targets' names, in the same order.
-func Names() (names []string) {
-	for _, t := range Targets() {
+func (c Catalogue) Names() (names []string) {
+	for _, t := range c {
 		names = append(names, t.Name)
 	}
 	return names
@@ -33,10 +36,10 @@ func Names() (names []string) {
 
 // Named returns the target of that name. The error says what there is, and
 // what may have been meant.
-func Named(name string) (targets.Target, error) {
-	names := Names()
+func (c Catalogue) Named(name string) (targets.Target, error) {
+	names := c.Names()
 	if i := slices.Index(names, name); i >= 0 {
-		return Targets()[i], nil
+		return c[i], nil
 	}
 	meant := ""
 	if best := closest(name, names); best != "" {

@@ -217,7 +217,7 @@ func TestDeclarations(t *testing.T) {
 
 func TestNamed(t *testing.T) {
 	for _, target := range Targets() {
-		if got, err := Named(target.Name); err != nil || got.Name != target.Name {
+		if got, err := Targets().Named(target.Name); err != nil || got.Name != target.Name {
 			t.Errorf("Named(%q) = %q, %v", target.Name, got.Name, err)
 		}
 	}
@@ -227,7 +227,7 @@ func TestNamed(t *testing.T) {
 		"":       `there is no target "" (there are `,
 		"zebra":  `there is no target "zebra" (there are `,
 	} {
-		if _, err := Named(name); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Targets().Named(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Named(%q): %v, want %q", name, err, want)
 		}
 	}

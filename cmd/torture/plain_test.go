@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/torture-harness/torture/checker"
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/node"
+	"github.com/torture-harness/torture/targets"
+)
+
+// envPlain asks the test program to know of the target plain as well.
+const envPlain = "TORTURE_TEST_PLAIN"
+
+// plain answers reads and writes from its own memory.
+type plain struct{ values map[string]json.RawMessage }
+
+func (plain) Start(*node.Env)                 {}
+func (plain) Receive(*node.Env, node.ID, any) {}
+func (plain) Timer(*node.Env, string)         {}
+func (p plain) Request(env *node.Env, r node.Request) {
+	if r.F == "write" {
+		p.values[string(r.Key)] = r.Value
+	}
+	env.Reply(r, p.values[string(r.Key)])
+}
+
+// plainTarget declares no more than a target must: there is no bug, no flag,
+// no promise and no final phase.
+var plainTarget = targets.Target{
+	Name: "plain", Doc: "A register that every node keeps for itself.", Source: "a test", Nodes: 3,
+	New:      func(node.Options) node.Node { return plain{map[string]json.RawMessage{}} },
+	Messages: node.Messages(),
+	Faults:   []nemesis.Kind{nemesis.Partition},
+	Workloads: []targets.Workload{{
+		Name: "register",
+		Ops:  func(targets.Params) gen.Generator { return gen.Register(gen.Uniform(3), 100) },
+		Checker: func(targets.Params) checker.Checker {
+			return checker.Linearizable(checker.Register(checker.RegisterOptions{}), checker.LinearizableOptions{})
+		},
+	}},
+}
+
+// doPlain is do with the target plain.
+func doPlain(t *testing.T, args ...string) done {
+	t.Helper()
+	t.Setenv(envPlain, "1") // for the workers of a hunt
+	var out, errs bytes.Buffer
+	a := &app{stdout: &out, stderr: &errs, args: args, own: []targets.Target{plainTarget}}
+	return done{args, a.execute(), out.String(), errs.String()}
+}
+
+// Every command bears a target that declares no more than it must.
+func TestPlainTarget(t *testing.T) {
+	store := t.TempDir()
+	in := func(args ...string) []string { return append(args, "--store", store) }
+
+	doPlain(t, in("run", "plain", "--world", "sim", "--seed", "1", "--time-limit", "5s")...).
+		want(t, exitInvalid, "plain in the simulator, seed 1", "INVALID  plain/register", "nonlinearizable")
+	dir := onlyRun(t, store)
+	doPlain(t, in("check", dir)...).want(t, exitInvalid, "nonlinearizable")
+	doPlain(t, in("shrink", dir)...).want(t, exitInvalid, "shrunk")
+	doPlain(t, in("replay", dir)...).want(t, exitInvalid, "nonlinearizable")
+	doPlain(t, in("list")...).want(t, exitValid, filepath.Base(dir), "plain/register")
+	doPlain(t, in("hunt", "plain", "--seeds", "3", "--workers", "1", "--time-limit", "5s")...).want(t, exitInvalid, "invalid: seed 0", "shrunk to")
+
+	for _, command := range []string{"run", "hunt"} {
+		help := doPlain(t, command, "plain", "--help")
+		help.want(t, exitValid, "Examples:\n  torture "+command+" plain", "--bug string", "none is known")
+		if strings.Contains(help.out, "plain --bug") || strings.Contains(help.out, "BUG") || strings.Contains(help.out, "FAULTS") {
+			t.Errorf("an example has what the target lacks:\n%s", help)
+		}
+		doPlain(t, in(command, "plain", "--bug", "nope")...).want(t, exitUsage, `target plain has no bug "nope": it has none`)
+		doPlain(t, "__complete", command, "plain", "--bug", "").want(t, exitValid)
+	}
+	doPlain(t, "targets").want(t, exitValid, "plain", plainTarget.Doc)
+	doPlain(t, "targets", "show", "plain").want(t, exitValid, "WORKLOADS", "FAULTS")
+	view := decode[targetView](t, doPlain(t, "targets", "show", "plain", "--json"))
+	if view.Bugs == nil || view.Promises == nil || view.Name != "plain" {
+		t.Errorf("targets show plain --json: %+v", view)
+	}
+	// What plants no bug is not shown to be worth anything.
+	doPlain(t, "selftest", "plain").want(t, exitVacuous, "0 of 0 planted bugs found")
+}
+
+// Nor does a target need faults.
+func TestTargetWithoutFaults(t *testing.T) {
+	calm := plainTarget
+	calm.Faults = nil
+	var out bytes.Buffer
+	showTarget(&out, calm)
+	if strings.Contains(out.String(), "FAULTS") {
+		t.Errorf("it shows faults that are not there:\n%s", &out)
+	}
+	if got, want := targetExamples("run", calm, "--seed 7", "--bug BUG", "--nemesis FAULTS"), "  torture run plain --seed 7"; got != want {
+		t.Errorf("examples %q, want %q", got, want)
+	}
+}
+
+// testApp is torture as the environment wants it.
+func testApp(args []string) *app {
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, args: args}
+	if os.Getenv(envPlain) != "" {
+		a.own = []targets.Target{plainTarget}
+	}
+	return a
+}
