@@ -24,8 +24,9 @@ const (
 
 // binary finds a static build of torture for the engine's machine: the one
 // given; else the running program, if it is one; else it builds one from the
-// module's source, which it expects around the working directory.
-func binary(ctx context.Context, given, arch string) (string, error) {
+// module's source, which it expects around the working directory. That takes a
+// compiler's time, of which say is told; only ctx bounds it.
+func binary(ctx context.Context, given, arch string, say func(string)) (string, error) {
 	if given != "" {
 		if err := static(given, arch); err != nil {
 			return "", fmt.Errorf("%w; build one with: CGO_ENABLED=0 GOOS=linux GOARCH=%s go build %s", err, arch, command)
@@ -40,7 +41,7 @@ func binary(ctx context.Context, given, arch string) (string, error) {
 			}
 		}
 	}
-	built, buildErr := build(ctx, arch)
+	built, buildErr := build(ctx, arch, say)
 	if buildErr != nil {
 		return "", fmt.Errorf("containers need a static torture for linux/%s. This program is none: %w. Building one did not work either: %w. "+
 			"Run from the source tree, or build it with: CGO_ENABLED=0 GOOS=linux GOARCH=%s go build %s, and pass it with --binary", arch, err, buildErr, arch, command)
@@ -86,7 +87,7 @@ func static(path, arch string) error {
 
 // build makes a static torture and keeps it in the user's cache under the hash
 // of its content. The go command's own cache makes the second time quick.
-func build(ctx context.Context, arch string) (string, error) {
+func build(ctx context.Context, arch string, say func(string)) (string, error) {
 	source, err := sourceTree(ctx)
 	if err != nil {
 		return "", err
@@ -105,6 +106,7 @@ func build(ctx context.Context, arch string) (string, error) {
 	}
 	tmp.Close()
 	defer os.Remove(tmp.Name())
+	say(fmt.Sprintf("building a static torture for the containers (linux/%s) from %s, which takes minutes the first time", arch, source))
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", tmp.Name(), command)
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)

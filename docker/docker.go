@@ -41,6 +41,8 @@ type Config struct {
 	// Binary is the path of a static build of torture; "" finds or builds one.
 	Binary string
 	Log    *zap.Logger // nil: nowhere
+	// Say, if not nil, is told what takes so long that people wonder.
+	Say func(string)
 	// Records, if not nil, is given each line of each node's records as it
 	// arrives. It may be called concurrently, and must not keep the line.
 	Records func(node string, line []byte)
@@ -128,6 +130,9 @@ func newWorld(cfg Config) (*World, error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
+	if cfg.Say == nil {
+		cfg.Say = func(string) {}
+	}
 	cli, err := connect()
 	if err != nil {
 		return nil, err
@@ -153,7 +158,7 @@ const upTimeout = 2 * time.Minute
 // bring makes what nodes need, an image and a network, and then starts them. An
 // engine that hangs has it fail.
 func (w *World) bring(ctx context.Context, start func(context.Context) error) error {
-	program, err := binary(ctx, w.cfg.Binary, w.info.Arch) // which may take a compiler's time
+	program, err := binary(ctx, w.cfg.Binary, w.info.Arch, w.cfg.Say)
 	if err != nil {
 		return err
 	}

@@ -30,9 +30,11 @@ var needs = map[nemesis.Kind]string{
 }
 
 // Doctor tries what each kind of fault needs, with an agent of its own, and
-// tells of all kinds. It fails if not even an agent can be had.
-func Doctor(ctx context.Context) ([]Capability, error) {
-	return doctor(ctx, Config{})
+// tells of all kinds. It fails if not even an agent can be had. It may have to
+// build torture first, as New does: say is told of that. The engine's part is
+// bounded, a build is not but by ctx.
+func Doctor(ctx context.Context, say func(string)) ([]Capability, error) {
+	return doctor(ctx, Config{Say: say})
 }
 
 func doctor(ctx context.Context, cfg Config) (found []Capability, err error) {

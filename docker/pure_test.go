@@ -237,7 +237,7 @@ func TestStatic(t *testing.T) {
 	if err := static(script, runtime.GOARCH); err == nil || !strings.Contains(err.Error(), "not a linux program") {
 		t.Errorf("a script: %v", err)
 	}
-	if _, err := binary(t.Context(), script, "amd64"); err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build") {
+	if _, err := binary(t.Context(), script, "amd64", func(string) {}); err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build") {
 		t.Errorf("binary does not tell what to do: %v", err)
 	}
 	self, err := os.Executable()

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +16,8 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Short: "Say what this machine can and cannot do, and why",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
-			defer cancel()
+			ctx, stop := untilInterrupt(cmd.Context())
+			defer stop()
 			type diagnosis struct {
 				Simulator  []string            `json:"simulator"`
 				Engine     string              `json:"engine,omitempty"`
@@ -34,9 +32,12 @@ func newDoctorCommand(a *app) *cobra.Command {
 				d.Why = err.Error()
 			} else {
 				d.Engine = fmt.Sprintf("Docker Engine %s, API %s", info.Version, info.API)
-				if d.Containers, err = docker.Doctor(ctx); err != nil {
+				if d.Containers, err = docker.Doctor(ctx, a.waiting); err != nil {
 					d.Why = err.Error()
 				}
+			}
+			if ctx.Err() != nil {
+				return failed(fmt.Errorf("interrupted: %s", d.Why))
 			}
 			if a.json {
 				printJSON(a.stdout, d)

@@ -93,6 +93,9 @@ func terminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
+// waiting tells people what they wait for.
+func (a *app) waiting(what string) { fmt.Fprintln(a.stderr, what) }
+
 // logger writes to stderr, mere warnings unless asked for more, and all of it
 // to file, if there is one.
 func (a *app) logger(file *os.File) *zap.Logger {
