@@ -33,10 +33,18 @@ type Manifest struct {
 	Schedule bool          `json:"schedule,omitempty"` // schedule.jsonl holds what was replayed
 	End      time.Duration `json:"end,omitempty"`      // how long a replay goes on at least, ns
 	Reigns   []Reign       `json:"reigns,omitempty"`   // who led when the schedule was recorded
+	Cures    []Cure        `json:"cures,omitempty"`    // when its cures were complete then
 
 	Args     []string  `json:"args,omitempty"`     // the command line
 	Revision string    `json:"revision,omitempty"` // of torture's source; "+dirty" if changed
 	Started  time.Time `json:"started"`
+}
+
+// Cure says when the cure of a fault was complete: what began later knew of it.
+// A fault that was cured more than once has as many.
+type Cure struct {
+	Fault string `json:"fault"` // its id
+	At    Time   `json:"at"`    // ns
 }
 
 // Reign says who led from a time on, until the next reign.

@@ -18,12 +18,16 @@ import (
 // the schedule was made. Elections above all: a fault that struck the leader
 // must strike it again, whatever its name is now. So an operation that began
 // under a leader waits until there is one, and nodes that the schedule has
-// treated alike so far exchange their names, if then the same ones lead.
+// treated alike so far exchange their names, if then the same ones lead. And the
+// time of the schedule does not pass a cure's completion until the cure is
+// complete here: a container takes longer to start than a simulated node.
 type recast struct {
 	schedule gen.Generator // in its own time, by its own names
 	reigns   []histories.Reign
+	cures    []histories.Cure // that are not complete, by their times in the schedule
 
 	late  time.Duration     // how much later everything is than in the schedule
+	naps  time.Duration     // how much of that is for want of leaders
 	vain  int               // the number of the reign that was waited for in vain
 	actor map[string]string // who plays a node of the schedule; who is missing plays itself
 	past  []nemesis.Fault   // faults that set nodes apart, in the names of the schedule
@@ -37,8 +41,29 @@ const (
 	recastWait = 5 * time.Second
 )
 
-func newRecast(schedule gen.Generator, reigns []histories.Reign) gen.Generator {
-	return &recast{schedule: schedule, reigns: reigns, vain: -1}
+// newRecast plays schedule, made of script, as m tells of its recording.
+func newRecast(schedule gen.Generator, script []histories.Op, m histories.Manifest) gen.Generator {
+	return &recast{schedule: schedule, reigns: m.Reigns, cures: awaited(script, m.Cures), vain: -1}
+}
+
+// awaited are those of cures that script has, in order. If it was edited it may
+// lack some, and begin others later than they were complete.
+func awaited(script []histories.Op, cures []histories.Cure) (known []histories.Cure) {
+	begun := map[string][]histories.Time{}
+	for _, op := range script {
+		if op.F == nemesis.Cure && op.Process.Nemesis() {
+			id := faultID(op)
+			begun[id] = append(begun[id], op.Time)
+		}
+	}
+	for _, c := range cures {
+		if times := begun[c.Fault]; len(times) > 0 {
+			known = append(known, histories.Cure{Fault: c.Fault, At: max(c.At, times[0])})
+			begun[c.Fault] = times[1:]
+		}
+	}
+	slices.SortStableFunc(known, func(a, b histories.Cure) int { return cmp.Compare(a.At, b.At) })
+	return known
 }
 
 func (r *recast) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
@@ -52,6 +77,9 @@ func (r *recast) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 		return nil, &next
 	}
 	reign, leaders := r.leaders(op.Time)
+	if len(r.cures) > 0 && op.Time > r.cures[0].At {
+		return nil, r // until the cure is complete
+	}
 	op.Time = op.Time.Add(r.late)
 	if op.Time > ctx.Time || op.Type == gen.Sleeping {
 		return op, &next
@@ -66,6 +94,9 @@ func (r *recast) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 // then is ctx at the time of the schedule.
 func (r *recast) then(ctx gen.Context) gen.Context {
 	ctx.Time = ctx.Time.Add(-r.late)
+	if len(r.cures) > 0 {
+		ctx.Time = min(ctx.Time, r.cures[0].At)
+	}
 	return ctx
 }
 
@@ -86,7 +117,8 @@ func (r *recast) wait(ctx gen.Context, p histories.Process, reign int) (*gen.Op,
 		return nil, r
 	}
 	next := *r
-	if next.late += recastNap; next.late > recastWait {
+	next.late += recastNap
+	if next.naps += recastNap; next.naps > recastWait {
 		next.vain = reign
 	}
 	return nap, &next
@@ -166,7 +198,20 @@ func (r *recast) translate(op *gen.Op) *gen.Op {
 func (r *recast) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	next := *r
 	next.schedule = gen.Tell(r.schedule, r.then(ctx), ev)
+	if ev.F == nemesis.Cure && ev.Type != histories.Invoke && ev.Process.Nemesis() {
+		next.cured(ctx.Time, faultID(ev))
+	}
 	return &next
+}
+
+// cured has the schedule go on from where it waited for the cure of a fault.
+func (r *recast) cured(now histories.Time, id string) {
+	i := slices.IndexFunc(r.cures, func(c histories.Cure) bool { return c.Fault == id })
+	if i < 0 {
+		return
+	}
+	r.late = max(r.late, (now - r.cures[i].At).Duration())
+	r.cures = slices.Delete(slices.Clone(r.cures), i, i+1)
 }
 
 // checkReigns tells what is wrong with reigns over nodes.
@@ -185,12 +230,29 @@ func checkReigns(reigns []histories.Reign, nodes []string) error {
 	return errors.Join(errs...)
 }
 
-// Reigns tells who led when in h: the nodes whose latest role is primary.
-func Reigns(h histories.History, primary string) []histories.Reign {
+// Recorded is m with what h tells of the circumstances in which its schedule was
+// played, for a replay where they are others: who led, and when cures were
+// complete. primary is the role of who leads.
+func Recorded(m histories.Manifest, h histories.History, primary string) histories.Manifest {
+	m.Reigns, m.Cures = reigns(h, primary), cures(h)
+	return m
+}
+
+func cures(h histories.History) (all []histories.Cure) {
+	for i, op := range h.All() {
+		if op.F == nemesis.Cure && op.Type != histories.Invoke && op.Process.Nemesis() {
+			all = append(all, histories.Cure{Fault: faultID(op), At: h.Time(i)})
+		}
+	}
+	return all
+}
+
+// reigns tells who led when in h: the nodes whose latest role is primary.
+func reigns(h histories.History, primary string) []histories.Reign {
 	if primary == "" {
 		return nil
 	}
-	var reigns []histories.Reign
+	var all []histories.Reign
 	var leaders []string
 	for i := range h.Len() {
 		f := h.F(i)
@@ -211,7 +273,7 @@ func Reigns(h histories.History, primary string) []histories.Reign {
 		default:
 			leaders = slices.Delete(slices.Clone(leaders), at, at+1)
 		}
-		reigns = append(reigns, histories.Reign{From: h.Time(i), Leaders: leaders})
+		all = append(all, histories.Reign{From: h.Time(i), Leaders: leaders})
 	}
-	return reigns
+	return all
 }

@@ -1,12 +1,15 @@
 package run
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	gen "github.com/torture-harness/torture/generators"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/targets/raft"
@@ -43,13 +46,13 @@ func recasting(t *testing.T, seed uint64, leaders []string, ops ...histories.Op)
 	w := tr.Simulated()
 	defer w.Close()
 	p := tr.Plan(w.Now())
-	p.Generator = newRecast(p.Generator, []histories.Reign{{From: at(time.Second), Leaders: leaders}})
+	p.Generator = newRecast(p.Generator, ops, histories.Manifest{Reigns: []histories.Reign{{From: at(time.Second), Leaders: leaders}}})
 	var b histories.Builder
 	if err := Loop(context.Background(), p, w, b.Add); err != nil {
 		t.Fatal(err)
 	}
 	got := played{b.History(), map[string]nemesis.Fault{}, map[string]histories.Time{}, map[string][]string{}, nil, nil}
-	reigns := Reigns(got.history, raft.Target.Primary)
+	reigns := reigns(got.history, raft.Target.Primary)
 	for _, op := range got.history.All() {
 		switch {
 		case op.Type != histories.Invoke:
@@ -217,11 +220,146 @@ func TestReigns(t *testing.T) {
 		}
 	}
 	want := []histories.Reign{{From: 0, Leaders: []string{"n2"}}, {From: 30, Leaders: []string{"n1", "n2"}}, {From: 40, Leaders: []string{"n1"}}, {From: 50}}
-	got := Reigns(b.History(), "leader")
+	got := reigns(b.History(), "leader")
 	if !slices.EqualFunc(got, want, func(a, b histories.Reign) bool { return a.From == b.From && slices.Equal(a.Leaders, b.Leaders) }) {
 		t.Errorf("reigns %v, want %v", got, want)
 	}
-	if got := Reigns(b.History(), ""); got != nil {
+	if got := reigns(b.History(), ""); got != nil {
 		t.Errorf("reigns %v where nobody leads", got)
+	}
+}
+
+// What followed a cure in the schedule follows it in a world where it takes
+// longer: also if the cure could not even begin in time.
+func TestRecastWaitsForCures(t *testing.T) {
+	pauseOf := func(id, node string) nemesis.Fault {
+		return nemesis.Fault{ID: id, Kind: nemesis.Pause, Targets: []string{node}}
+	}
+	killOf := func(id string) nemesis.Fault {
+		return nemesis.Fault{ID: id, Kind: nemesis.Kill, Targets: []string{"n2"}}
+	}
+	cure := func(ms int, f nemesis.Fault) histories.Op {
+		op := nemesis.CureOp(f)
+		op.Time = at(time.Duration(ms) * time.Millisecond)
+		return op
+	}
+	inject := func(ms int, f nemesis.Fault) histories.Op {
+		return injection(time.Duration(ms)*time.Millisecond, f)
+	}
+	writes := func(ms int) histories.Op { return write(time.Duration(ms)*time.Millisecond, "n1") }
+	cured := func(ms int, id string) histories.Cure {
+		return histories.Cure{Fault: id, At: at(time.Duration(ms) * time.Millisecond)}
+	}
+	for _, c := range []struct {
+		name   string
+		slow   time.Duration // how long each operation of a nemesis takes
+		script []histories.Op
+		cures  []histories.Cure
+		want   string // when what begins, in ms
+	}{
+		{"what follows waits, and keeps its distance", time.Second,
+			[]histories.Op{inject(100, killOf("k")), writes(1150), cure(1200, killOf("k")), writes(1220), writes(1300), inject(1350, pauseOf("p", "n1"))},
+			[]histories.Cure{cured(1210, "k")},
+			"inject k 100, write 1150, cure k 1200, write 2210, write 2290, inject p 2340"},
+		{"a cure that is quicker here than there", 10 * time.Millisecond,
+			[]histories.Op{inject(100, killOf("k")), cure(200, killOf("k")), writes(400)}, []histories.Cure{cured(300, "k")},
+			"inject k 100, cure k 200, write 400"},
+		{"the injection lasts beyond the cure", time.Second,
+			[]histories.Op{inject(100, killOf("k")), cure(200, killOf("k")), writes(220)}, []histories.Cure{cured(200, "k")},
+			"inject k 100, cure k 1100, write 2120"},
+		{"one cure after another", time.Second,
+			[]histories.Op{inject(0, killOf("k")), inject(50, pauseOf("p", "n1")), cure(1100, pauseOf("p", "n1")), cure(1110, killOf("k")), writes(1120)},
+			[]histories.Cure{cured(1100, "p"), cured(1110, "k")},
+			"inject k 0, inject p 50, cure p 1100, cure k 2110, write 3120"},
+		{"a cure that is tried again", time.Second,
+			[]histories.Op{inject(0, killOf("k")), cure(1000, killOf("k")), writes(1150), cure(1300, killOf("k")), writes(1320)},
+			[]histories.Cure{cured(1100, "k"), cured(1310, "k")},
+			"inject k 0, cure k 1000, write 2050, cure k 2200, write 3210"},
+		{"an old schedule, and one without that fault", time.Second,
+			[]histories.Op{inject(0, killOf("k")), cure(1000, killOf("k")), writes(1020)}, []histories.Cure{cured(1000, "gone")},
+			"inject k 0, cure k 1000, write 1020"},
+		{"an edited schedule begins the cure later", time.Second,
+			[]histories.Op{inject(0, killOf("k")), cure(1500, killOf("k")), writes(1520)}, []histories.Cure{cured(1000, "k")},
+			"inject k 0, cure k 1500, write 2520"},
+	} {
+		for i := range c.script {
+			c.script[i].Index, c.script[i].Type = i, histories.Invoke
+			if c.script[i].Process.Client() {
+				c.script[i].Process = histories.Process(i)
+			}
+		}
+		w := &slowWorld{nemesis: c.slow}
+		p := Plan{Clients: 10, Nemeses: nemesis.ScriptProcesses(c.script)}
+		end := lasting{at(1400 * time.Millisecond)} // must not end the run while something waits
+		p.Generator = newRecast(gen.Any(gen.Replay(c.script), end), c.script, histories.Manifest{Cures: c.cures})
+		var got []string
+		err := Loop(t.Context(), p, w, func(op histories.Op) error {
+			if op.Type == histories.Invoke {
+				what := op.F
+				if op.Process.Nemesis() {
+					what += " " + faultID(op)
+				}
+				got = append(got, fmt.Sprintf("%s %d", what, op.Time.Duration().Milliseconds()))
+			}
+			return nil
+		})
+		if s := strings.Join(got, ", "); err != nil || s != c.want {
+			t.Errorf("%s:\n got %s, %v\nwant %s", c.name, s, err, c.want)
+		}
+	}
+}
+
+// slowWorld is a world of virtual time where clients are answered at once, and
+// faults take their time.
+type slowWorld struct {
+	now     histories.Time
+	nemesis time.Duration
+	flying  []histories.Op // by time
+}
+
+func (w *slowWorld) Nodes() []string            { return []string{"n1", "n2"} }
+func (w *slowWorld) Primaries() []string        { return nil }
+func (w *slowWorld) Now() histories.Time        { return w.now }
+func (w *slowWorld) Stamp(*histories.Op)        {}
+func (w *slowWorld) Heal(context.Context) error { return nil }
+func (w *slowWorld) Close() error               { return nil }
+
+func (w *slowWorld) Invoke(op histories.Op) {
+	op.Type, op.Time = histories.OK, w.now
+	if op.Process.Nemesis() {
+		op.Time = w.now.Add(w.nemesis)
+	}
+	w.flying = append(w.flying, op)
+	slices.SortStableFunc(w.flying, func(a, b histories.Op) int { return cmp.Compare(a.Time, b.Time) })
+}
+
+func (w *slowWorld) Wait(_ context.Context, until histories.Time) (histories.Op, bool, error) {
+	if len(w.flying) == 0 || w.flying[0].Time > until {
+		w.now = max(w.now, until)
+		return histories.Op{}, false, nil
+	}
+	op := w.flying[0]
+	w.flying = w.flying[1:]
+	w.now = max(w.now, op.Time)
+	return op, true, nil
+}
+
+// What a history tells of its cures is what a replay waits for.
+func TestRecorded(t *testing.T) {
+	f := pause("n1")
+	done := nemesis.CureOp(f)
+	done.Value = histories.Encode(nemesis.Evidence{ID: f.ID, Kind: f.Kind, Checks: []nemesis.Check{{Node: "n1"}}})
+	var b histories.Builder
+	for i, op := range []histories.Op{injection(0, f), nemesis.InjectOp(f), nemesis.CureOp(f), done, nemesis.CureOp(f), done} {
+		if op.Index, op.Time = i, histories.Time(10*i); i%2 == 1 {
+			op.Type = histories.Info
+		}
+		if err := b.Add(op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []histories.Cure{{Fault: "pause", At: 30}, {Fault: "pause", At: 50}}
+	if got := Recorded(histories.Manifest{}, b.History(), "").Cures; !slices.Equal(got, want) {
+		t.Errorf("cures %v, want %v", got, want)
 	}
 }

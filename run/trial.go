@@ -169,7 +169,7 @@ func (tr *Trial) Plan(start histories.Time) Plan {
 	if tr.Replays() {
 		p.Generator = gen.Any(gen.Replay(tr.Script), lasting{histories.Time(m.End)})
 		if m.World != "sim" { // there, the seed casts the same
-			p.Generator = newRecast(p.Generator, m.Reigns)
+			p.Generator = newRecast(p.Generator, tr.Script, m)
 		}
 		limit = max(limit, histories.Time(m.End))
 	} else {

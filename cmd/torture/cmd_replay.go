@@ -21,9 +21,10 @@ func newReplayCommand(a *app) *cobra.Command {
 		Long: `Replay does again what a run did. In the simulator the same seed gives the same
 history, byte by byte. With --world docker the run's operations and faults are
 played at their times in containers, where each time is a little different:
---times says how often to try. Elections end differently there: what began under
-a leader waits for one, up to 5 s in all, and whoever leads is treated as the
-leader of the schedule was, under its own name.
+--times says how often to try. What followed the end of a cure waits for that of
+its own. Elections end differently there: what began under a leader waits for
+one, up to 5 s in all, and whoever leads is treated as the leader of the
+schedule was, under its own name.
 
 A schedule is what torture shrink writes, or the schedule.jsonl of a run: its
 first line says what to run, the others are invocations.` + "\n" + exitStatus,
@@ -110,7 +111,8 @@ func (a *app) replayed(path, world string) (*run.Trial, error) {
 		// Where the seed does not decide everything, what happened is played.
 		if script == nil && (m.World != "sim" || world == "docker") {
 			script = run.Schedule(opened.History)
-			m.Schedule, m.Reigns = true, run.Reigns(opened.History, tr.Target.Primary)
+			m = run.Recorded(m, opened.History, tr.Target.Primary)
+			m.Schedule = true
 			if n := opened.History.Len(); n > 0 {
 				m.End = opened.History.At(n - 1).Time.Duration()
 			}

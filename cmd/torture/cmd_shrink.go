@@ -64,8 +64,7 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 		return nil, failed(err)
 	}
 	fmt.Fprintf(a.stderr, "shrunk to %s and %s, a run of %v, after %s\n", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
-	m := s.Manifest
-	m.Reigns = run.Reigns(s.History, tr.Target.Primary)
+	m := run.Recorded(s.Manifest, s.History, tr.Target.Primary)
 	m.ID = filepath.Base(dir) + "-shrunk"
 	small, err := run.NewTrial(tr.Target, m, s.Script)
 	if err != nil {
