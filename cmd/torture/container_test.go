@@ -260,6 +260,36 @@ func TestReplayInContainers(t *testing.T) {
 	nothingLeft(t, cli, dirs[0])
 }
 
+// A client that spoke to a restarted node in the simulator, where it starts at
+// once, speaks to one that answers in containers too.
+func TestReplayWaitsForCures(t *testing.T) {
+	cli := engine(t)
+	program, err := static()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := t.TempDir()
+	schedule := filepath.Join(store, "schedule.jsonl")
+	lines := `{"schedule":1,"run":{"target":"primary","seed":6,"nodes":3,"schedule":true,"end":700000000,"cures":[{"fault":"k","at":600000000}]}}
+{"time":"300ms","process":"nemesis/kill","f":"inject","value":{"id":"k","kind":"kill","targets":["n2"]}}
+{"time":"600ms","process":"nemesis/kill","f":"cure","value":{"id":"k","kind":"kill"}}
+{"time":"601ms","process":0,"f":"read","key":"k1","node":"n2"}
+`
+	if err := os.WriteFile(schedule, []byte(lines), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	got := do(t, "replay", schedule, "--world", "docker", "--binary", program, "--store", store)
+	dirs, _ := filepath.Glob(filepath.Join(store, "*-primary-docker-6"))
+	if len(dirs) != 1 {
+		t.Fatalf("the store has %v: want one run\n%s", dirs, got)
+	}
+	nothingLeft(t, cli, dirs[0])
+	history := read(t, dirs[0], "history.jsonl")
+	if !strings.Contains(history, `"type":"ok","f":"read"`) {
+		t.Errorf("the read is not answered: exit %d\n%s\n%s", got.code, got, history)
+	}
+}
+
 // proxy is a second address of the engine, which can go away.
 type proxy struct {
 	path     string
