@@ -63,7 +63,6 @@ var wrongCases = map[string]struct {
 	"90-gzip.edn.gz":                                                 {exitUsage, "gzip"},
 	"91-etcd-version-first.edn":                                      {exitInvalid, "versions before values"},
 	"92-set-adder-is-a-name.jsonl":                                   {exitValid, "clients that have names"},
-	"95-schedule-delay-one-link.jsonl":                               {exitValid, "parameters that a kind does not have"},
 	"97-counter-of-19-digits.edn":                                    {exitUnknown, "whole numbers of 19 digits"},
 	"98-jepsen-store/latest":                                         {exitUsage, "what to type for Jepsen's store is not said"},
 	"99-exceptions-by-class.edn":                                     {exitValid, "the table of classes is not printed"},
