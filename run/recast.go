@@ -199,7 +199,7 @@ func (r *recast) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	next := *r
 	next.schedule = gen.Tell(r.schedule, r.then(ctx), ev)
 	if ev.F == nemesis.Cure && ev.Type != histories.Invoke && ev.Process.Nemesis() {
-		next.cured(ctx.Time, faultID(ev))
+		next.cured(ctx.Time, curedID(ev))
 	}
 	return &next
 }
@@ -238,10 +238,19 @@ func Recorded(m histories.Manifest, h histories.History, primary string) histori
 	return m
 }
 
+// curedID names the fault of a cure's completion.
+func curedID(op histories.Op) string {
+	e, err := histories.Decode[nemesis.Evidence](op)
+	if err != nil {
+		return ""
+	}
+	return e.ID
+}
+
 func cures(h histories.History) (all []histories.Cure) {
 	for i, op := range h.All() {
 		if op.F == nemesis.Cure && op.Type != histories.Invoke && op.Process.Nemesis() {
-			all = append(all, histories.Cure{Fault: faultID(op), At: h.Time(i)})
+			all = append(all, histories.Cure{Fault: curedID(op), At: h.Time(i)})
 		}
 	}
 	return all
