@@ -33,6 +33,9 @@ type Target struct {
 	// Leave and Join are the operations that nemesis membership asks of the
 	// nodes, with the node's name as value; empty if there are none.
 	Leave, Join string
+	// Members is the operation that has a node list the members that it knows
+	// of, by name, and changes nothing; there is one if nodes can leave.
+	Members string
 
 	Workloads []Workload // the first is the default
 	Promises  []Promise

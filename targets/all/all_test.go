@@ -167,6 +167,9 @@ func TestDeclarations(t *testing.T) {
 			if target.Doc == "" || target.Source == "" || target.Nodes < 1 || target.New == nil || target.Messages == nil {
 				t.Errorf("a doc, a source, nodes, New or messages are missing")
 			}
+			if able := slices.Contains(target.Faults, nemesis.Membership); able != (target.Leave != "") || able != (target.Join != "") || able != (target.Members != "") {
+				t.Errorf("membership among the faults, and operations that leave, join and list members: it has some, want all or none")
+			}
 			kinds := func(what string, under []nemesis.Kind) {
 				for _, k := range under {
 					if !slices.Contains(target.Faults, k) {

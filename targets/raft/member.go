@@ -12,11 +12,12 @@ import (
 	"github.com/torture-harness/torture/node"
 )
 
-// The operations that change the membership, one node at a time. Their value is
-// the node's name.
+// The operations that change the membership, one node at a time, whose value is
+// the node's name; and the one that asks a node who is a member.
 const (
-	Leave = "leave"
-	Join  = "join"
+	Leave   = "leave"
+	Join    = "join"
+	Members = "members"
 )
 
 // A change holds for the membership that its taker knew, which is the command's
@@ -79,6 +80,18 @@ func (n *replica) applyConf(env *node.Env, e *pb.Entry) (changed bool) {
 	}
 	n.answer(env, c, r)
 	return changed
+}
+
+// members are the nodes that are voters, as far as this one knows.
+func (n *replica) members() []node.ID {
+	all := []node.ID{}
+	for i, id := range n.peers {
+		number := uint64(i + 1)
+		if number != n.self && slices.Contains(n.conf.GetVoters(), number) || number == n.self && n.isMember() {
+			all = append(all, id)
+		}
+	}
+	return all
 }
 
 // isMember tells whether this node is a voter, as far as it knows.

@@ -290,7 +290,15 @@ func TestMembership(t *testing.T) {
 	name := func(id node.ID) string { return `"` + string(id) + `"` }
 
 	w.want(w.do(leader, Leave, "", name(gone)), name(gone))
+	var left []string
+	for _, id := range w.ids {
+		if id != gone {
+			left = append(left, name(id))
+		}
+	}
+	w.want(w.do(leader, Members, "", "null"), "["+strings.Join(left, ",")+"]")
 	w.run(settle) // it finds out
+	w.want(w.do(gone, Members, "", "null"), "["+strings.Join(left, ",")+"]")
 	w.want(w.do(gone, "write", "1", "1"), "fail: not a member")
 	w.crash(gone, true)
 	w.boot(gone)

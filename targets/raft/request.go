@@ -21,6 +21,10 @@ type waiter struct {
 // Request takes a client's operation. Its effect, if it has one, goes through
 // the log; this node answers when it applies it, whoever leads.
 func (n *replica) Request(env *node.Env, r node.Request) {
+	if r.F == Members {
+		env.Reply(r, n.members())
+		return
+	}
 	c, err := operation(r)
 	if err != nil {
 		env.Fail(r, err.Error())

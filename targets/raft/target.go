@@ -30,6 +30,7 @@ var Target = targets.Target{
 	Primary: "leader",
 	Leave:   Leave,
 	Join:    Join,
+	Members: Members,
 
 	Workloads: []targets.Workload{
 		registers("register", "reads and writes of a few registers", gen.Register, 0),
