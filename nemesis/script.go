@@ -90,6 +90,7 @@ func readScript(ops []histories.Op) ([]part, error) {
 		parts = append(parts, part{op: op, fault: f})
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.op.Time, b.op.Time) })
+	unread := len(errs) > 0 // some injection may be among what could not be read
 	injected := map[string]Kind{}
 	for i, p := range parts {
 		parts[i].turn = i
@@ -97,6 +98,7 @@ func readScript(ops []histories.Op) ([]part, error) {
 		switch {
 		case p.op.F == Inject && known:
 			errs = append(errs, fmt.Errorf("op %d: fault %s is injected twice", p.op.Index, p.fault.ID))
+		case p.op.F == Cure && !known && unread:
 		case p.op.F == Cure && !known:
 			errs = append(errs, fmt.Errorf("op %d: fault %s is cured, and was not injected before", p.op.Index, p.fault.ID))
 		case p.op.F == Cure && kind != p.fault.Kind:

@@ -88,7 +88,7 @@ func TestCheckScript(t *testing.T) {
 	}{
 		{"good", []histories.Op{InjectOp(a), CureOp(a)}, ""},
 		{"no such node", []histories.Op{InjectOp(kill("a", "n9"))}, `no node "n9"`},
-		{"no targets", []histories.Op{InjectOp(kill("a"))}, "kill needs targets"},
+		{"no targets", []histories.Op{InjectOp(kill("a")), CureOp(a)}, "kill needs targets"},
 		{"no id", []histories.Op{CureOp(Fault{Kind: Kill})}, "no id"},
 		{"twice", []histories.Op{InjectOp(a), InjectOp(a)}, "fault a is injected twice"},
 		{"cured before", []histories.Op{at(2, InjectOp(a)), at(1, CureOp(a))}, "fault a is cured, and was not injected before"},
