@@ -25,7 +25,7 @@ var registry = map[string]maker{
 	"primary-replica":      make1("reads may-lose", PrimaryReplica),
 	"raft":                 make1("recovery", Raft),
 	"set":                  {nil, func(options) (Checker, error) { return Set(), nil }},
-	"set-full":             make1("linearizable", SetFull),
+	"set-full":             make1("linearizable settles", SetFull),
 	"append":               {nil, func(options) (Checker, error) { return Appends(), nil }},
 	"unhandled-exceptions": {nil, func(options) (Checker, error) { return Exceptions(), nil }},
 	"versioned-register":   {nil, func(options) (Checker, error) { return Versioned(), nil }},

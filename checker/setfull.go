@@ -14,6 +14,10 @@ type SetFullOptions struct {
 	// Linearizable sets show an element in every read that begins after it is
 	// known to be there. Otherwise it may take a while.
 	Linearizable bool `json:"linearizable,omitempty"`
+	// Settles says that a set may lag for as long as faults do, and shows all
+	// its elements in reads that are marked final: only from these is an element
+	// lost. In a history that was cut short, without any, none is.
+	Settles bool `json:"settles,omitempty"`
 }
 
 // SetFull checks a set to which unique elements are added, add v, and which is
@@ -39,7 +43,10 @@ func SetFull(o SetFullOptions) Checker {
 		if err != nil {
 			return unknown("set-full", err)
 		}
-		t := timelines{findings: f, setHistory: s, h: h}
+		t := timelines{findings: f, setHistory: s, h: h, settles: o.Settles}
+		if o.Settles && !slices.ContainsFunc(s.reads, func(r setRead) bool { return h.Final(r.begin) }) {
+			f.skipped("lost elements: there was no final read")
+		}
 		t.content()
 		t.last()
 		stable := t.judge(o.Linearizable)
@@ -57,6 +64,7 @@ type timelines struct {
 	*findings
 	setHistory
 	h       histories.History
+	settles bool
 	place   []int32 // of an id, its place in order, or -1
 	known   []int   // of a place, the op from which on the element was known; never if it was not
 	present []int   // the last read, by begin, that showed it
@@ -188,7 +196,7 @@ func (t *timelines) judge(linearizable bool) (stable int) {
 				report = t.addf
 			}
 			report("stale", []int{known, t.reads[t.absent[i]].end}, "%s was known to be there (op %d) and missing from a later read, op %d", name, known, t.reads[t.absent[i]].end)
-		case known != never && gone != noRead && there < gone && known < gone:
+		case known != never && gone != noRead && there < gone && known < gone && (!t.settles || t.h.Final(gone)):
 			lost++
 			lostLatency = append(lostLatency, t.latency(there, known))
 			t.addf("lost", []int{known, t.reads[t.absent[i]].end}, "%s was known to be there (op %d) and missing from op %d and all reads begun after it", name, known, t.reads[t.absent[i]].end)

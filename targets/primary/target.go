@@ -39,7 +39,7 @@ var Target = targets.Target{
 			Ops:   func(targets.Params) gen.Generator { return gen.Sets(0.05) },
 			Final: func(p targets.Params, node string) []targets.FinalOp { return inTheEnd(p, node, gen.Op{F: "read"}) },
 			Checker: func(p targets.Params) checker.Checker {
-				set := checker.SetFull(checker.SetFullOptions{Linearizable: atPrimary(p)})
+				set := checker.SetFull(checker.SetFullOptions{Linearizable: atPrimary(p), Settles: !atPrimary(p)})
 				return checker.All("set", replication(p), withoutLogs(set))
 			},
 		},
