@@ -103,7 +103,7 @@ func Safe(name string, c Checker) Checker {
 	return Func(func(ctx context.Context, h histories.History) (r Result) {
 		defer func() {
 			if p := recover(); p != nil {
-				r = Result{Checker: name, Verdict: Unknown, Why: fmt.Sprintf("the checker panicked: %v, at %s", p, where())}
+				r = Result{Checker: name, Verdict: Unknown, Why: fmt.Sprintf("the checker panicked: %v, at %s", p, Where())}
 			}
 		}()
 		if err := ctx.Err(); err != nil {
@@ -113,9 +113,9 @@ func Safe(name string, c Checker) Checker {
 	})
 }
 
-// where is the stack of a recovered panic, innermost first: functions, files
+// Where is the stack of a panic, for the deferred function that recovers it: innermost first: functions, files
 // and lines, without the addresses that would make it differ between runs.
-func where() string {
+func Where() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
 	var lines []string

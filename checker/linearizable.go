@@ -149,7 +149,7 @@ func judgeAll[S comparable, C any](ctx context.Context, m Model[S, C], parts [][
 		wg.Go(func() {
 			defer func() {
 				if p := recover(); p != nil {
-					crash.CompareAndSwap(nil, fmt.Sprintf("%v, at %s", p, where()))
+					crash.CompareAndSwap(nil, fmt.Sprintf("%v, at %s", p, Where()))
 				}
 			}()
 			for {

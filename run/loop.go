@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/torture-harness/torture/checker"
 	gen "github.com/torture-harness/torture/generators"
 	"github.com/torture-harness/torture/histories"
 )
@@ -41,14 +42,17 @@ const forever = histories.Time(math.MaxInt64)
 // Completions are taken before invocations: to be late with one would make
 // operations look concurrent that were not, and hide anomalies. An invocation
 // is recorded before the world can act on it.
-func Loop(ctx context.Context, p Plan, w World, record func(histories.Op) error) error {
-	l := loop{
-		Plan:   p,
-		world:  w,
-		record: record,
-		view:   gen.NewContext(p.Seed, w.Nodes(), p.Clients, p.Nemeses, p.Route),
-		open:   map[histories.Process]bool{},
-	}
+//
+// A panic, of a generator or of the rule by which clients choose a node, is an
+// error, and tells where it was.
+func Loop(ctx context.Context, p Plan, w World, record func(histories.Op) error) (err error) {
+	l := loop{Plan: p, world: w, record: record, open: map[histories.Process]bool{}}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("op %d: panic: %v, at %s", l.events, p, checker.Where())
+		}
+	}()
+	l.view = gen.NewContext(p.Seed, w.Nodes(), p.Clients, p.Nemeses, p.Route)
 	for {
 		done, err := l.step(ctx)
 		if done || err != nil {
