@@ -1,7 +1,6 @@
 package histories
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ type Summary struct {
 	Dir      Dir      `json:"dir"`
 	Manifest Manifest `json:"manifest"`
 	Verdict  string   `json:"verdict,omitempty"` // as result.json has it
+	State    State    `json:"state,omitempty"`   // likewise
 	Complete bool     `json:"complete"`          // there is a result
 	Torn     bool     `json:"torn,omitempty"`    // the history's last line is cut off
 	Size     int64    `json:"size"`              // of all files, in bytes
@@ -53,22 +53,14 @@ func (s *Summary) fill() (err error) {
 	if s.Torn, err = tornEnd(s.Dir.Path(HistoryName)); err != nil {
 		return err
 	}
-	path := s.Dir.Path(ResultName)
-	b, err := os.ReadFile(path)
+	head, err := s.Dir.ReadResult()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s.Complete = true
-	var result struct {
-		Verdict string `json:"verdict"`
-	}
-	if err := json.Unmarshal(b, &result); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	s.Verdict = result.Verdict
+	s.Complete, s.Verdict, s.State = true, head.Verdict, head.State
 	return nil
 }
 

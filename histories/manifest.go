@@ -37,6 +37,7 @@ type Manifest struct {
 
 	Args     []string  `json:"args,omitempty"`     // the command line
 	Revision string    `json:"revision,omitempty"` // of torture's source; "+dirty" if changed
+	Build    string    `json:"build,omitempty"`    // of the program: the first digits of its SHA-256
 	Started  time.Time `json:"started"`
 }
 
