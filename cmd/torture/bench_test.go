@@ -234,7 +234,7 @@ func BenchmarkSimulated(b *testing.B) {
 				for _, k := range possible("sim", t) {
 					base.Nemesis = append(base.Nemesis, string(k))
 				}
-				res := new(app).simulateSeed(b.Context(), run.Swarm(base))
+				res := new(app).simulateSeed(b.Context(), seedRequest{Manifest: run.Swarm(base)})
 				if res.Error != "" {
 					b.Fatal(res.Error)
 				}

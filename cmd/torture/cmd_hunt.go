@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
@@ -23,7 +25,10 @@ func newHuntCommand(a *app) *cobra.Command {
 		Long: `Hunt simulates seed after seed, each with its own mix of faults, links and
 clocks, in worker processes on all cores. It stops at the first broken promise,
 records that seed's run, shrinks it to the few operations that matter, and says
-how to repeat it. Some seeds are run twice: the histories must be the same.` + "\n" + exitStatus,
+how to repeat it; with --keep-going it records each. Some seeds are run twice:
+the histories must be the same. A seed that could not be judged to its end
+counts as failed or unknown, with its reason; seeds under way when time is up
+(--for) do not count.` + "\n" + exitStatus,
 		Example: `  torture hunt raft --seeds 2000
   torture hunt primary --reads primary --for 10m
   torture hunt total --bug deliver-gap`,
@@ -34,6 +39,7 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 	var flags *trialFlags
 	var h hunt
 	var noShrink, steady bool
+	var heartbeat time.Duration
 	cmd := &cobra.Command{
 		Use:     t.Name,
 		Short:   t.Doc,
@@ -56,44 +62,68 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			}
 			h.manifest = seeded(t, base, !steady)
 			h.found = func(r seedResult) bool { return r.Verdict == checker.Invalid }
-			if terminal(a.stderr) && !a.json {
-				h.each = func(t *tally) { fmt.Fprint(a.stderr, "\r\x1b[K"+t.line()) }
+			if err := tryStore(a.store); err != nil {
+				return failed(err)
+			}
+			command := func(seed string) string {
+				swarm := " --swarm"
+				if steady {
+					swarm = ""
+				}
+				return fmt.Sprintf("torture run %s%s --world sim%s --seed %s", t.Name, flags.given(), swarm, seed)
+			}
+			live := terminal(a.stderr) && !a.json
+			h.beat, h.each = heartbeat, func(t *tally) { fmt.Fprintln(a.stderr, t.progress(h.limit)) }
+			if live {
+				h.beat, h.each = 200*time.Millisecond, func(t *tally) { fmt.Fprint(a.stderr, "\r\x1b[K"+t.progress(h.limit)) }
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
+			keep := func(f *seedResult) *kept {
+				k := a.bring(ctx, t, h.manifest(f.Seed), f)
+				if k.err != nil {
+					complain(a.stderr, fmt.Sprintf("torture: seed %d is not kept: ", f.Seed), k.err)
+					fmt.Fprintf(a.stderr, "to do it again: %s\n", command(fmt.Sprint(f.Seed)))
+				}
+				return k
+			}
+			var first *kept // of the seeds that were found
+			if h.keepOn {
+				h.keep = func(f *seedResult) {
+					if k := keep(f); first == nil || k.trial.Manifest.Seed < first.trial.Manifest.Seed {
+						first = k
+					}
+				}
+			}
 			fmt.Fprintf(a.stderr, "hunting %s in the simulator: %s from %d on, %s at a time\n", t.Name, count(h.seeds, "seed"), h.first, count(h.workers, "worker"))
 			tally, err := h.run(ctx)
-			if h.each != nil {
+			if live {
 				fmt.Fprint(a.stderr, "\r\x1b[K")
 			}
 			if err != nil {
 				return failed(err)
 			}
+			if len(tally.Found) > 0 && !h.keepOn {
+				if first = keep(&tally.Found[0]); tally.Found[0].Error != "" {
+					tally.Invalid--
+					tally.fail(tally.Found[0])
+				}
+			}
 			if !a.json {
 				tally.say(a.stdout)
 				if tally.Vacuous > 0 {
-					swarm := " --swarm"
-					if steady {
-						swarm = ""
-					}
-					fmt.Fprintf(a.stdout, "to look at one: torture run %s%s --world sim%s --seed N\n", t.Name, flags.given(), swarm)
+					fmt.Fprintf(a.stdout, "to look at one: %s\n", command("N"))
 				}
 			}
-			if len(tally.Found) > 0 {
-				err = a.bring(ctx, t, h.manifest(tally.Found[0].Seed), !noShrink, tally)
-			}
-			switch last := cmp.Or(tally.Shrunk, tally.Run); {
-			case a.json:
+			last := a.shrinkFound(ctx, tally, first, !noShrink)
+			if a.json {
 				printJSON(a.stdout, tally)
-			case last != nil:
+			} else if last != nil {
 				if said := a.say(last); said != nil && !errors.As(said, new(verdictError)) {
-					err = errors.Join(err, said)
+					complain(a.stderr, "torture: ", said)
 				}
 			}
-			if err != nil {
-				return err
-			}
-			return tally.gravest()
+			return tally.err()
 		},
 	}
 	flags = addTrialFlags(cmd, t)
@@ -103,7 +133,8 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 	cmd.Flags().IntVar(&h.workers, "workers", runtime.NumCPU(), "simulations at a time, each in a process of its own")
 	cmd.Flags().DurationVar(&h.seedMax, "seed-limit", time.Minute, "real time that one seed may take")
 	cmd.Flags().IntVar(&h.twice, "twice", 50, "run every so many seeds twice and compare; 0: none")
-	cmd.Flags().BoolVar(&h.keepOn, "keep-going", false, "do not stop at the first broken promise")
+	cmd.Flags().DurationVar(&heartbeat, "heartbeat", 30*time.Second, "how often to say how far the hunt is, where stderr is no terminal; 0: never")
+	cmd.Flags().BoolVar(&h.keepOn, "keep-going", false, "do not stop at the first broken promise; keep the run of each")
 	cmd.Flags().BoolVar(&noShrink, "no-shrink", false, "do not shrink what was found")
 	cmd.Flags().BoolVar(&steady, "steady", false, "the same faults and conditions for every seed, rather than drawn ones")
 	return cmd
@@ -128,33 +159,70 @@ func seeded(t targets.Target, base histories.Manifest, swarm bool) func(uint64) 
 	}
 }
 
-// bring does again what a hunt has found, with a run directory, and shrinks it.
-func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest, shrink bool, tally *tally) error {
+// kept is a find that was done again with a run's directory.
+type kept struct {
+	trial *run.Trial
+	run   *outcome // nil if it could not be kept
+	err   error    // why it was not, or not as it was
+}
+
+// bring does again what a hunt has found, with a run directory: at once, for a
+// find is kept even if the hunt is interrupted. f learns of the directory; of
+// the error too, if the seed does not repeat itself.
+func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest, f *seedResult) *kept {
 	tr, err := run.NewTrial(t, m, nil)
+	k := &kept{trial: tr, err: err}
 	if err != nil {
-		return err
+		return k
 	}
-	o, err := a.conduct(ctx, tr)
-	tally.Run = o
-	if err != nil {
-		return err
+	k.run, k.err = a.conduct(context.WithoutCancel(ctx), tr, nil)
+	if k.run == nil {
+		return k
+	}
+	f.Run = k.run.Run
+	if b, err := os.ReadFile(histories.Dir(f.Run).Path(histories.HistoryName)); err == nil && f.Hash != fmt.Sprintf("%x", sha256.Sum256(b)) {
+		f.Error = fmt.Sprintf("it is not deterministic: done again it gave another history (%s), which is %s; torture hunt with --first %d --seeds 1 --twice 1 says where they differ\n%s",
+			f.Run, k.run.Verdict, f.Seed, impure)
+	}
+	return k
+}
+
+// shrinkFound shrinks the first seed that was found, and returns what is to be
+// shown of it.
+func (a *app) shrinkFound(ctx context.Context, tally *tally, k *kept, shrink bool) *outcome {
+	if k == nil || k.run == nil {
+		return nil
+	}
+	tally.Run = k.run
+	if k.err != nil || k.run.Verdict != checker.Invalid || !shrink {
+		return k.run
+	}
+	if !a.json {
+		fmt.Fprintf(a.stdout, "whole run: %s\n", k.run.Run)
 	}
 	if ctx.Err() != nil {
-		return nil // interrupted
+		fmt.Fprintf(a.stderr, "interrupted before it was shrunk: torture shrink %s\n", quoted(k.run.Run))
+		return k.run
 	}
-	if o.Verdict != checker.Invalid {
-		return failed(fmt.Errorf("seed %d was invalid in the hunt and is %s now: it is not deterministic", m.Seed, o.Verdict))
+	opened, err := histories.Open(k.run.Run)
+	if err == nil {
+		tally.Shrunk, err = a.shrink(ctx, k.trial, opened.History, k.run.Run, time.Minute)
 	}
-	if shrink {
-		opened, err := histories.Open(o.Run)
-		if err != nil {
-			return failed(err)
-		}
-		if !a.json {
-			fmt.Fprintf(a.stdout, "whole run: %s\n", o.Run)
-		}
-		tally.Shrunk, err = a.shrink(ctx, tr, opened.History, o.Run, time.Minute)
-		return err
+	if err != nil {
+		complain(a.stderr, "torture: it is not shrunk: ", err)
 	}
-	return nil
+	return cmp.Or(tally.Shrunk, k.run)
+}
+
+// tryStore tells why nothing can be kept in a store, if so.
+func tryStore(store string) error {
+	if err := os.MkdirAll(store, 0o777); err != nil {
+		return fmt.Errorf("--store %s: %w", store, err)
+	}
+	f, err := os.CreateTemp(store, ".try-*")
+	if err != nil {
+		return fmt.Errorf("--store %s: %w", store, err)
+	}
+	defer os.Remove(f.Name())
+	return f.Close()
 }

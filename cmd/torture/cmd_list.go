@@ -41,8 +41,11 @@ func newListCommand(a *app) *cobra.Command {
 					continue
 				}
 				verdict := r.Verdict
-				if verdict == "" {
+				switch {
+				case verdict == "":
 					verdict = "not checked"
+				case r.State != histories.Complete:
+					verdict += " (" + string(r.State) + ")"
 				}
 				m := r.Manifest
 				fmt.Fprintf(w, "%s\t%s\t%s/%s\t%s\t%d\t%s\t%s\t%d kB\n", r.Name, verdict, m.Target, m.Workload, m.World, m.Seed, m.Bug,

@@ -19,7 +19,8 @@ func newReplayCommand(a *app) *cobra.Command {
 		Use:   "replay DIR|SCHEDULE",
 		Short: "Do a recorded run, or a schedule, again",
 		Long: `Replay does again what a run did. In the simulator the same seed gives the same
-history, byte by byte. With --world docker the run's operations and faults are
+history, byte by byte, and replay verifies it: where the same program does
+something else, it says where and fails. With --world docker the run's operations and faults are
 played at their times in containers, where each time is a little different:
 --times says how often to try. What followed the end of a cure waits for that of
 its own. Elections end differently there: what began under a leader waits for
@@ -38,7 +39,7 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			if world != "" && world != "sim" && world != "docker" {
 				return fmt.Errorf("--world %s: want sim or docker", world)
 			}
-			tr, err := a.replayed(args[0], world)
+			tr, recorded, err := a.replayed(args[0], world)
 			if err != nil {
 				return err
 			}
@@ -47,16 +48,18 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			code, hits := exitValid, 0
-			for i := range times {
-				if ctx.Err() != nil {
-					break
-				}
+			code, hits, done := exitValid, 0, 0
+			for ; done < times && ctx.Err() == nil; done++ {
 				again, err := run.NewTrial(tr.Target, tr.Manifest, tr.Script)
 				if err != nil {
 					return err
 				}
-				o, err := a.conduct(ctx, again)
+				var same *identity
+				if recorded != nil {
+					fresh := *recorded
+					same = &fresh
+				}
+				o, err := a.conduct(ctx, again, same)
 				said := a.sayOf(o, err)
 				if err != nil {
 					return err
@@ -66,11 +69,15 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 				}
 				code = graver(code, exitCode(said, a.stderr))
 				if times > 1 {
-					fmt.Fprintf(a.stderr, "replay %d of %d: %s\n", i+1, times, o.Verdict)
+					fmt.Fprintf(a.stderr, "replay %d of %d: %s\n", done+1, times, o.Verdict)
 				}
 			}
 			if times > 1 {
-				fmt.Fprintf(a.stderr, "%d of %d replays were invalid\n", hits, times)
+				fmt.Fprintf(a.stderr, "%d of %d replays were invalid\n", hits, done)
+			}
+			if done < times {
+				fmt.Fprintf(a.stderr, "interrupted: %d of %d replays were not begun\n", times-done, times)
+				code = graver(code, exitUnknown)
 			}
 			return verdictOf(code)
 		},
@@ -94,20 +101,25 @@ func verdictOf(code int) error {
 	return verdictError(checker.Unknown)
 }
 
-// replayed makes the trial that repeats a run or a schedule, in a world.
-func (a *app) replayed(path, world string) (*run.Trial, error) {
+// replayed makes the trial that repeats a run or a schedule, in a world; and
+// tells what it must be identical to, if to anything.
+func (a *app) replayed(path, world string) (*run.Trial, *identity, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var recorded *identity
 	var m histories.Manifest
 	var script []histories.Op
 	if info.IsDir() {
 		tr, opened, err := a.openTrial(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		m, script = tr.Manifest, tr.Script
+		if m.World == "sim" && world != "docker" {
+			recorded = &identity{of: path, build: m.Build, want: opened.History, whole: cutShort(path) == nil}
+		}
 		// Where the seed does not decide everything, what happened is played.
 		if script == nil && (m.World != "sim" || world == "docker") {
 			script = run.Schedule(opened.History)
@@ -120,10 +132,10 @@ func (a *app) replayed(path, world string) (*run.Trial, error) {
 	} else {
 		s, err := histories.ReadSchedule(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if s.Run == nil {
-			return nil, fmt.Errorf(`%s: its first line does not say what to run ({"schedule":1,"run":{…}}); give it to torture run TARGET --schedule instead`, path)
+			return nil, nil, fmt.Errorf(`%s: its first line does not say what to run ({"schedule":1,"run":{…}}); give it to torture run TARGET --schedule instead`, path)
 		}
 		m, script = *s.Run, s.Ops
 		m.Schedule = true
@@ -134,8 +146,9 @@ func (a *app) replayed(path, world string) (*run.Trial, error) {
 	}
 	t, err := a.targets().Named(m.Target)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m.ID = ""
-	return run.NewTrial(t, m, script)
+	tr, err := run.NewTrial(t, m, script)
+	return tr, recorded, err
 }

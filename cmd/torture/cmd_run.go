@@ -76,7 +76,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 				count(tr.Manifest.Nodes, "node"), count(tr.Manifest.Clients, "client"), cmp.Or(join(m.Nemesis), "none"))
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			return a.sayOf(a.conduct(ctx, tr))
+			return a.sayOf(a.conduct(ctx, tr, nil))
 		},
 	}
 	flags = addTrialFlags(cmd, t)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,10 +19,19 @@ import (
 	"github.com/torture-harness/torture/targets"
 )
 
+// selftest is what the search for all planted bugs came to. It is invalid if one
+// is not found, and unknown if one was not looked for to the end.
+type selftest struct {
+	Verdict checker.Verdict `json:"verdict"`
+	State   histories.State `json:"state"`
+	Bugs    []power         `json:"bugs"`
+}
+
 // power is how well one planted bug is found.
 type power struct {
 	Target string   `json:"target"`
 	Bug    string   `json:"bug"`
+	Tried  bool     `json:"tried"` // to the end; false: interrupted before
 	Seeds  int      `json:"seeds"` // simulated until it was found
 	Found  bool     `json:"found"`
 	Seed   uint64   `json:"seed"`
@@ -36,7 +47,8 @@ func newSelftestCommand(a *app) *cobra.Command {
 		Short: "Plant every known bug, and see that each is found by what it causes",
 		Long: `Selftest says what a green run is worth: it plants each bug that a target knows
 and hunts it, until a run shows an anomaly that belongs to the bug or the bug's
-limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\n" + exitStatus,
+limit of seeds is reached. A bug that is not found makes selftest invalid, one
+that was not looked for to the end, since it was interrupted, unknown.` + "\n" + exitStatus,
 		Example: `  torture selftest
   torture selftest raft --first 1000`,
 		ValidArgs: a.targets().Names(),
@@ -54,55 +66,84 @@ limit of seeds is reached. A bug that is not found makes selftest invalid.` + "\
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			powers := []power{}
-			missed := 0
+			test := selftest{Verdict: checker.Valid, State: histories.Complete, Bugs: []power{}}
 			for _, t := range chosen {
 				for _, b := range t.Bugs {
 					if terminal(a.stderr) {
 						fmt.Fprintf(a.stderr, "\r\x1b[K%s %s", t.Name, b.Name)
 					}
-					h := bugHunt(t, b, first, workers)
-					tally, err := h.run(ctx)
-					if ctx.Err() != nil {
-						return failed(fmt.Errorf("interrupted at %s %s: not every bug was tried", t.Name, b.Name))
-					}
+					p, err := plant(ctx, t, b, first, workers)
 					if err != nil {
 						return failed(err)
 					}
-					p := power{Target: t.Name, Bug: b.Name, Seeds: tally.Seeds, Found: len(tally.Found) > 0}
-					if p.Found {
-						p.Seed, p.Kinds = tally.Found[0].Seed, tally.Found[0].Kinds
-					}
-					if tally.Failed > 0 {
-						p.Error = tally.Errors[0]
-					}
-					if !p.Found || p.Error != "" {
-						missed++
-					}
-					powers = append(powers, p)
+					test.add(p)
 				}
 			}
 			if terminal(a.stderr) {
 				fmt.Fprint(a.stderr, "\r\x1b[K")
 			}
+			if len(test.Bugs) == 0 {
+				test.Verdict = checker.Vacuous
+			}
 			if a.json {
-				printJSON(a.stdout, powers)
+				printJSON(a.stdout, test)
 			} else {
-				sayPowers(a, powers)
-				fmt.Fprintf(a.stdout, "%d of %s found\n", len(powers)-missed, count(len(powers), "planted bug"))
+				test.say(a.stdout)
 			}
-			switch {
-			case missed > 0:
-				return verdictError(checker.Invalid)
-			case len(powers) == 0:
-				return verdictError(checker.Vacuous)
-			}
-			return nil
+			return test.err()
 		},
 	}
 	cmd.Flags().Uint64Var(&first, "first", 0, "the first seed")
 	cmd.Flags().IntVar(&workers, "workers", runtime.NumCPU(), "simulations at a time")
 	return cmd
+}
+
+// plant hunts one bug.
+func plant(ctx context.Context, t targets.Target, b targets.Bug, first uint64, workers int) (power, error) {
+	p := power{Target: t.Name, Bug: b.Name}
+	if ctx.Err() != nil {
+		return p, nil
+	}
+	tally, err := bugHunt(t, b, first, workers).run(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.Seeds, p.Found = tally.Seeds, len(tally.Found) > 0
+	p.Tried = p.Found || tally.State != histories.Interrupted
+	if p.Found {
+		p.Seed, p.Kinds = tally.Found[0].Seed, tally.Found[0].Kinds
+	}
+	if tally.Failed > 0 {
+		p.Error = tally.WhyFailed[0].String()
+	}
+	return p, nil
+}
+
+func (s *selftest) add(p power) {
+	s.Bugs = append(s.Bugs, p)
+	switch {
+	case p.Error != "":
+		s.State = histories.Failed
+		s.Verdict = checker.Worse(s.Verdict, checker.Unknown)
+	case p.Found:
+	case p.Tried:
+		s.Verdict = checker.Invalid
+	default:
+		s.State = histories.Interrupted
+		s.Verdict = checker.Worse(s.Verdict, checker.Unknown)
+	}
+}
+
+func (s *selftest) err() error {
+	for _, p := range s.Bugs {
+		if p.Error != "" {
+			return failed(fmt.Errorf("%s %s: %s", p.Target, p.Bug, p.Error))
+		}
+	}
+	if s.Verdict == checker.Valid {
+		return nil
+	}
+	return verdictError(s.Verdict)
 }
 
 // bugHunt searches for a run that shows what a bug causes.
@@ -127,15 +168,25 @@ func bugHunt(t targets.Target, b targets.Bug, first uint64, workers int) *hunt {
 	}
 }
 
-func sayPowers(a *app, powers []power) {
-	w := tabwriter.NewWriter(a.stdout, 0, 4, 2, ' ', 0)
+func (s *selftest) say(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "TARGET\tBUG\tFOUND\tSEEDS\tANOMALIES")
-	for _, p := range powers {
+	hits := 0
+	for _, p := range s.Bugs {
 		found := "no"
-		if p.Found {
+		switch {
+		case p.Found:
 			found = fmt.Sprintf("seed %d", p.Seed)
+			hits++
+		case !p.Tried:
+			found = "interrupted"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", p.Target, p.Bug, found, p.Seeds, strings.Join(p.Kinds, " ")+p.Error)
 	}
 	w.Flush()
+	fmt.Fprintf(out, "%d of %s found", hits, count(len(s.Bugs), "planted bug"))
+	if s.State == histories.Interrupted {
+		fmt.Fprint(out, "; interrupted: not every bug was tried")
+	}
+	fmt.Fprintln(out)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -30,8 +31,15 @@ world.` + "\n" + exitStatus,
 			if err != nil {
 				return err
 			}
+			store, name := filepath.Split(filepath.Clean(args[0]))
+			if small := filepath.Join(store, name+"-shrunk"); exists(small) {
+				return fmt.Errorf("%s is there already: remove it to shrink %s again, or shrink it further", small, args[0])
+			}
 			if tr.Manifest.World != "sim" {
 				return fmt.Errorf("%s is a run in %s: only simulated runs repeat exactly and can be shrunk; torture hunt finds one", args[0], worldName(tr.Manifest.World))
+			}
+			if err := tryStore(filepath.Dir(filepath.Clean(args[0]))); err != nil {
+				return failed(err)
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
@@ -49,16 +57,19 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	if r.Verdict != checker.Invalid {
 		return nil, fmt.Errorf("%s is %s: only a run with an anomaly can be shrunk", dir, r.Verdict)
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	working, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	show := func(s *run.Shrunk) {
 		if terminal(a.stderr) && !a.json {
 			fmt.Fprintf(a.stderr, "\r\x1b[Kshrinking: %s, %s, %v after %s", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
 		}
 	}
-	s, err := run.Shrink(ctx, tr, h, r, show)
+	s, err := run.Shrink(working, tr, h, r, show)
 	if terminal(a.stderr) && !a.json {
 		fmt.Fprint(a.stderr, "\r\x1b[K")
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.stderr, "interrupted: a smaller part may fail as well")
 	}
 	if err != nil {
 		return nil, failed(err)
@@ -72,7 +83,12 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	}
 	quiet := *a
 	quiet.store = filepath.Dir(filepath.Clean(dir))
-	return quiet.conduct(context.WithoutCancel(ctx), small)
+	return quiet.conduct(context.WithoutCancel(ctx), small, nil)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func tries(n int) string {

@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,25 +24,28 @@ import (
 	"github.com/torture-harness/torture/run"
 )
 
-// outcome is what came of a run, as --json prints it.
+// outcome is what came of a run, as --json prints it and result.json keeps it.
 type outcome struct {
-	Run      string             `json:"run"` // the directory
+	Version  int                `json:"version"` // of the format: histories.ResultVersion
+	Run      string             `json:"run"`     // the directory
 	Verdict  checker.Verdict    `json:"verdict"`
-	Error    string             `json:"error,omitempty"`  // torture's own failure
-	Killed   bool               `json:"killed,omitempty"` // torture was killed, see errNoResult
+	State    histories.State    `json:"state"`
+	Error    string             `json:"error,omitempty"` // torture's own failure
 	Manifest histories.Manifest `json:"manifest"`
 	Result   checker.Result     `json:"result"`
 	Ops      int                `json:"ops"`             // events in the history
 	Known    int                `json:"known,omitempty"` // of a run cut short: how many of them were judged, see known
 	Repeat   string             `json:"repeat"`
+	Repeats  *repetition        `json:"repeats,omitempty"` // of a run that repeats another
 }
 
 // conduct does a trial: a directory, a world, the loop, the verdict and the
 // reports. Whatever happens, what was recorded is kept and the world is gone.
-func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
+// same is what the history is to be identical to; nil: nothing.
+func (a *app) conduct(ctx context.Context, tr *run.Trial, same *identity) (*outcome, error) {
 	m := &tr.Manifest
 	m.Started = time.Now().UTC().Truncate(time.Millisecond)
-	m.Args, m.Revision = a.args, revision()
+	m.Args, m.Revision, m.Build = a.args, revision(), build()
 	if m.ID == "" {
 		m.ID = fmt.Sprintf("%s-%s-%s-%d", m.Started.Format("20060102T150405.000"), m.Target, m.World, m.Seed)
 	}
@@ -61,29 +68,35 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial) (*outcome, error) {
 	defer func() { _ = log.Sync() }()
 	log.Info("run begins", zap.Any("manifest", m))
 
-	runErr := a.play(ctx, tr, store, log)
+	runErr := a.play(ctx, tr, store, same, log)
 	if runErr != nil {
 		log.Info("the run is cut short", zap.Error(runErr)) // the command says it to the user
 	}
-	if ctx.Err() != nil {
+	if errors.Is(runErr, errInterrupted) {
 		fmt.Fprintln(a.stderr, "interrupted: the faults are cured, and what there is is checked")
 	}
 	o, err := a.judge(context.WithoutCancel(ctx), tr, dir, runErr)
+	if o != nil && same != nil && o.State != histories.Interrupted {
+		o.Repeats = same.result()
+	}
+	if o != nil && o.State == histories.Interrupted {
+		runErr = nil // it is the user's wish, and part of the outcome
+	}
 	return o, errors.Join(failed(runErr), err)
 }
 
 // play has the loop drive a world until it is done or ctx is, and leaves
 // nothing of the world behind.
-func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log *zap.Logger) (err error) {
+func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, same *identity, log *zap.Logger) (err error) {
 	defer func() {
 		// A store that could not record says so again when it is closed.
-		if closed := store.Close(); !errors.Is(err, closed) {
+		if closed := store.Close(); closed != nil && !errors.Is(err, closed) {
 			err = errors.Join(err, closed)
 		}
 	}()
 	world, err := a.world(ctx, tr, string(store.Dir), log)
 	if err != nil {
-		return uninterrupted(ctx, err)
+		return interruption(ctx, err)
 	}
 	patience := a.patience
 	if patience == 0 {
@@ -99,16 +112,27 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log
 	err = run.Loop(ctx, plan, world, func(op histories.Op) error {
 		dog.pat()
 		progress.note(op)
+		if same != nil {
+			same.note(op)
+		}
 		return store.Record(op)
 	})
-	if ctx.Err() != nil {
-		err = uninterrupted(ctx, err)
+	if err == nil && same != nil {
+		err = same.verify()
+	}
+	if err != nil && ctx.Err() != nil {
+		err = interruption(ctx, err)
 		heal, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
-		err = errors.Join(err, world.Heal(heal))
+		if unhealed := world.Heal(heal); unhealed != nil {
+			err = errors.Join(err, unhealed)
+		}
 	}
 	closed := world.Close()
-	if err != nil && closed != nil {
+	if closed == nil {
+		return err
+	}
+	if err != nil && err != errInterrupted {
 		// What follows from the failure would only hide it.
 		log.Info("the world cannot be taken down", zap.Error(closed))
 		closed = fmt.Errorf("some of the run may be left on the engine: torture clean %s", store.Dir)
@@ -116,10 +140,11 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, log
 	return errors.Join(err, closed)
 }
 
-// uninterrupted is err, unless it only says that ctx was cancelled.
-func uninterrupted(ctx context.Context, err error) error {
+// interruption is errInterrupted if err only says that ctx was cancelled, else
+// err.
+func interruption(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
+		return errInterrupted
 	}
 	return err
 }
@@ -148,21 +173,27 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (
 	if err != nil {
 		return nil, failed(err)
 	}
-	o := &outcome{Run: dir, Manifest: tr.Manifest, Ops: opened.History.Len(), Repeat: repeatCommand(dir)}
+	o := &outcome{
+		Version: histories.ResultVersion, Run: dir, State: stateOf(cut), Manifest: tr.Manifest, Ops: opened.History.Len(), Repeat: repeatCommand(dir),
+	}
 	h := opened.History
-	if cut != nil && tr.Manifest.World != "sim" {
+	// An interrupted run was taken down in order: of all nodes, all is there.
+	if (o.State == histories.Failed || o.State == histories.Killed) && tr.Manifest.World != "sim" {
 		h = known(h, tr.Nodes)
 		o.Known = h.Len()
 	}
 	o.Result = tr.Checker(nodeLogs(dir, tr)).Check(ctx, h)
-	switch {
-	case cut == errNoResult:
-		o.Killed = true
-	case cut != nil:
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("interrupted: %s is not judged to the end, and its result is what it was", dir)
+	}
+	if o.State == histories.Failed {
 		o.Error = cut.Error()
-		if o.Result.Verdict != checker.Invalid {
-			o.Result.Verdict = checker.Unknown
-		}
+	}
+	// What was not done to the end may have had an anomaly there, and nobody
+	// has looked: it is never valid.
+	if o.State != histories.Complete && o.Result.Verdict != checker.Invalid {
+		o.Result.Verdict = checker.Unknown
+		o.Result.Why = strings.TrimSuffix(o.cut()+"; "+o.Result.Why, "; ")
 	}
 	o.Verdict = o.Result.Verdict
 	return o, failed(save(dir, opened.History, o))
@@ -218,8 +249,11 @@ func (a *app) say(o *outcome) error {
 		if err := report.Text(a.stdout, in); err != nil {
 			return failed(err)
 		}
-		if cut := o.cut(); cut != "" {
+		if cut := o.cut(); cut != "" && o.Verdict == checker.Invalid { // else it is the reason
 			fmt.Fprintln(a.stdout, "note: "+cut)
+		}
+		if o.Repeats != nil && o.Error == "" { // else that is the error
+			fmt.Fprintln(a.stdout, "note: "+o.Repeats.note())
 		}
 		if kinds := a.outsideOf(o.Manifest); len(kinds) > 0 {
 			fmt.Fprintf(a.stdout, "note: %s promises less under %s (torture targets show %s); the verdict is what the checkers saw\n", o.Manifest.Target, join(kinds), o.Manifest.Target)
@@ -231,14 +265,18 @@ func (a *app) say(o *outcome) error {
 	return verdictError(o.Verdict)
 }
 
-// cut tells of a run that was cut short.
+// cut tells of a run that was not done to its end, in one sentence, or is "".
 func (o *outcome) cut() string {
-	if !o.Killed && o.Error == "" {
+	var s string
+	switch o.State {
+	case histories.Interrupted:
+		s = "the run was interrupted before its end, and only what there was until then is judged"
+	case histories.Killed:
+		s = "the run was killed, or lost its result.json: whether the history is all of it is not known"
+	case histories.Failed:
+		s = "torture failed before the end of the run"
+	default:
 		return ""
-	}
-	s := "the run was cut short"
-	if !o.Killed {
-		s = "the run failed"
 	}
 	if o.Known > 0 && o.Known < o.Ops {
 		s += fmt.Sprintf("; judged are its first %d events of %d, up to which the records of all nodes are known", o.Known, o.Ops)
@@ -265,5 +303,23 @@ func revision() string {
 	}
 	return rev
 }
+
+// build tells this program from others: the first digits of its SHA-256, or "".
+var build = sync.OnceValue(func() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:16]
+})
 
 func printJSON(w io.Writer, v any) { fmt.Fprintln(w, string(histories.Encode(v))) }

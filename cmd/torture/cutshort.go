@@ -1,43 +1,53 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/torture-harness/torture/histories"
 )
 
+// errInterrupted ends a run that was interrupted.
+var errInterrupted = errors.New("the run was interrupted")
+
+// errNoResult is what can be told of a run whose harness was killed.
+var errNoResult = errors.New("the run was killed before it had a result")
+
 // cutShort is why the run in dir ended before its time, or nil: torture failed,
-// or was killed and wrote no result. A check keeps what an earlier one knew.
+// was interrupted, or was killed and wrote no result. A check keeps what an
+// earlier one knew.
 func cutShort(dir string) error {
-	path := histories.Dir(dir).Path(histories.ResultName)
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errNoResult
-	}
-	var before struct {
-		Error  string `json:"error"`
-		Killed bool   `json:"killed"`
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &before)
-	}
+	before, err := histories.Dir(dir).ReadResult()
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errNoResult
 	case err != nil:
 		return nil // the result is to be written anew
-	case before.Killed:
+	}
+	switch before.State {
+	case histories.Killed:
 		return errNoResult
-	case before.Error != "":
+	case histories.Interrupted:
+		return errInterrupted
+	case histories.Failed:
 		return errors.New(before.Error)
 	}
 	return nil
 }
 
-// errNoResult is what can be told of a run whose harness was killed.
-var errNoResult = errors.New("the run was killed before it had a result")
+// stateOf is the state of a run that ended with cut.
+func stateOf(cut error) histories.State {
+	switch {
+	case cut == nil:
+		return histories.Complete
+	case cut == errInterrupted:
+		return histories.Interrupted
+	case cut == errNoResult:
+		return histories.Killed
+	}
+	return histories.Failed
+}
 
 // known is the part of h up to which the records of all nodes are known.
 //

@@ -55,9 +55,9 @@ func TestCheckFailedRun(t *testing.T) {
 	do(t, "run", "total", "--world", "sim", "--seed", "1", "--nemesis", "none", "--store", store)
 	dir := onlyRun(t, store)
 	result := filepath.Join(dir, "result.json")
-	put(t, result, strings.Replace(read(t, result), `"verdict": "valid"`, `"verdict": "unknown", "error": "the engine is gone"`, 1))
+	put(t, result, strings.Replace(read(t, result), `"state": "complete"`, `"state": "failed", "error": "the engine is gone"`, 1))
 	for range 2 {
-		do(t, "check", dir).want(t, exitUnknown, "UNKNOWN", "note: the run failed")
+		do(t, "check", dir).want(t, exitUnknown, "UNKNOWN", "torture failed before the end of the run")
 		if o := decode[outcome](t, do(t, "check", dir, "--json")); o.Error != "the engine is gone" || o.Verdict != checker.Unknown {
 			t.Errorf("%s, error %q", o.Verdict, o.Error)
 		}

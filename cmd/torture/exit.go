@@ -23,10 +23,11 @@ const exitStatus = `
 EXIT STATUS
     0  valid: every promise was kept
     1  invalid: a promise was broken
-    2  unknown: the checker could not decide
+    2  unknown: a checker could not decide, or the command was interrupted
     3  vacuous: too little happened for a verdict to mean anything
   254  usage, or input that cannot be read
-  255  torture itself failed`
+  255  torture itself failed
+Of several runs the gravest counts: 255, then 1, 2, 3, and 0 if all are valid.`
 
 // verdictError ends a command with the exit code of a verdict, once all has
 // been said.
@@ -74,9 +75,10 @@ func complain(w io.Writer, prefix string, err error) {
 	}
 }
 
-// graver returns the code that counts when there were several runs.
+// graver returns the code that counts when there were several runs: of verdicts
+// the one that checker.Worse says, and a failure of torture before any.
 func graver(a, b int) int {
-	rank := map[int]int{exitValid: 0, exitUnknown: 1, exitVacuous: 2, exitInvalid: 3, exitUsage: 4, exitFailed: 5}
+	rank := map[int]int{exitValid: 0, exitVacuous: 1, exitUnknown: 2, exitInvalid: 3, exitUsage: 4, exitFailed: 5}
 	if rank[a] >= rank[b] {
 		return a
 	}

@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"slices"
-	"strings"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 )
 
@@ -25,51 +22,37 @@ type hunt struct {
 	twice    int // every so many seeds, one is run twice and compared; 0: none
 	keepOn   bool
 	found    func(seedResult) bool // tells whether this is what is hunted
-	each     func(*tally)          // after each seed, one at a time
+	keep     func(*seedResult)     // what is done with it at once, one at a time; nil: nothing
+	beat     time.Duration         // how often to call each; 0: never
+	each     func(*tally)
 
-	mu    sync.Mutex
-	next  uint64
-	tally tally
-	errs  []error
-}
-
-// tally is what a hunt has come to.
-type tally struct {
-	Seeds    int           `json:"seeds"`
-	Valid    int           `json:"valid"`
-	Invalid  int           `json:"invalid"`
-	Vacuous  int           `json:"vacuous"`
-	Unknown  int           `json:"unknown"`
-	Failed   int           `json:"failed"`
-	Twice    int           `json:"twice"` // seeds run twice and compared
-	Ops      int           `json:"ops"`
-	Steps    uint64        `json:"steps"`
-	Virtual  time.Duration `json:"virtual"`
-	Elapsed  time.Duration `json:"elapsed"`
-	Found    []seedResult  `json:"found,omitempty"`
-	Errors   []string      `json:"errors,omitempty"`
-	Run      *outcome      `json:"run,omitempty"`         // of the first seed that was found
-	Shrunk   *outcome      `json:"shrunk,omitempty"`      // what is left of it
-	WhyEmpty []string      `json:"why_vacuous,omitempty"` // of the first few
+	mu      sync.Mutex
+	next    uint64
+	tally   tally
+	errs    []error
+	keeping sync.Mutex
 }
 
 // run runs the hunt until it has found something, or nothing is left. Seeds that
 // are under way are finished then, so that the first that is found does not
-// depend on who was quicker.
+// depend on who was quicker; when time is up or ctx ends they are given up, and
+// do not count.
 func (h *hunt) run(ctx context.Context) (*tally, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	hunting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if h.limit > 0 {
-		ctx, cancel = context.WithTimeout(ctx, h.limit)
+		hunting, cancel = context.WithTimeout(hunting, h.limit)
 		defer cancel()
 	}
+	h.tally.Asked = h.seeds
 	began := time.Now()
+	defer h.report(began)()
 	var wait sync.WaitGroup
 	for range h.workers {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			if err := h.work(ctx, began); err != nil {
+			if err := h.work(hunting); err != nil {
 				h.mu.Lock()
 				h.errs = append(h.errs, err)
 				h.mu.Unlock()
@@ -79,11 +62,40 @@ func (h *hunt) run(ctx context.Context) (*tally, error) {
 	}
 	wait.Wait()
 	h.tally.Elapsed = time.Since(began)
-	slices.SortFunc(h.tally.Found, func(a, b seedResult) int { return int(int64(a.Seed - b.Seed)) })
+	over := h.tally.Seeds == h.seeds || h.enough()
+	h.tally.conclude(ctx.Err() != nil && !over)
 	return &h.tally, errors.Join(h.errs...)
 }
 
-func (h *hunt) work(ctx context.Context, began time.Time) error {
+// report calls each again and again, until what it returns is called.
+func (h *hunt) report(began time.Time) (stop func()) {
+	if h.beat <= 0 {
+		return func() {}
+	}
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(h.beat)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				h.mu.Lock()
+				h.tally.Elapsed = time.Since(began)
+				h.each(&h.tally)
+				h.mu.Unlock()
+			}
+		}
+	}()
+	return func() { close(done); <-over }
+}
+
+// enough tells whether the hunt has what it is for.
+func (h *hunt) enough() bool { return !h.keepOn && len(h.tally.Found)+h.tally.Failed > 0 }
+
+func (h *hunt) work(ctx context.Context) error {
 	w, err := startWorker()
 	if err != nil {
 		return err
@@ -94,110 +106,71 @@ func (h *hunt) work(ctx context.Context, began time.Time) error {
 		if !ok {
 			return nil
 		}
-		m := h.manifest(seed)
-		res, err := w.simulate(ctx, m, h.seedMax)
 		again := h.twice > 0 && (seed-h.first)%uint64(h.twice) == 0
-		if err == nil && again {
-			var second seedResult
-			if second, err = w.simulate(ctx, m, h.seedMax); err == nil && second.Hash != res.Hash {
-				res.Error = fmt.Sprintf("seed %d is not deterministic: run twice it gave two histories (%.12s…, %.12s…)", seed, res.Hash, second.Hash)
-			}
+		res, err := h.simulate(ctx, w, seed, again)
+		if ctx.Err() != nil {
+			return nil // it may be half a seed: nobody waits for it
 		}
 		if err != nil {
-			if errors.Is(ctx.Err(), context.Canceled) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil
-			}
 			res = seedResult{Seed: seed, Error: err.Error()}
 			w.stop()
 			if w, err = startWorker(); err != nil {
 				return err
 			}
 		}
+		found := res.Error == "" && h.found(res)
+		if found && h.keep != nil {
+			h.keeping.Lock()
+			h.keep(&res)
+			h.keeping.Unlock()
+		}
 		h.mu.Lock()
 		h.tally.add(res, again)
-		h.tally.Elapsed = time.Since(began)
-		if (res.Error != "" || h.found(res)) && !h.keepOn {
-			h.next = uint64(h.seeds) // it is enough
-		}
-		if h.found(res) {
+		if found {
 			h.tally.Found = append(h.tally.Found, res)
-		}
-		if h.each != nil {
-			h.each(&h.tally)
 		}
 		h.mu.Unlock()
 	}
 }
 
+// simulate has a worker do a seed, twice if it is to be compared.
+func (h *hunt) simulate(ctx context.Context, w *worker, seed uint64, again bool) (res seedResult, err error) {
+	m := h.manifest(seed)
+	if !again {
+		return w.simulate(ctx, seedRequest{Manifest: m}, h.seedMax)
+	}
+	dir, err := os.MkdirTemp("", "torture-twice-*")
+	if err != nil {
+		return res, err
+	}
+	defer os.RemoveAll(dir)
+	paths := [2]string{filepath.Join(dir, "first.jsonl"), filepath.Join(dir, "second.jsonl")}
+	var hashes [2]string
+	for i, path := range paths {
+		if res, err = w.simulate(ctx, seedRequest{Manifest: m, History: path}, h.seedMax); err != nil {
+			return res, err
+		}
+		hashes[i] = res.Hash
+	}
+	if hashes[0] == hashes[1] {
+		return res, nil
+	}
+	var both [2]histories.History
+	for i, path := range paths {
+		if both[i], _, err = histories.ReadFile(path, histories.ReadOptions{}); err != nil {
+			return res, err
+		}
+	}
+	res.Error = "it is not deterministic: run twice, " + compare(both[0], both[1]) + "\n" + impure
+	return res, nil
+}
+
 func (h *hunt) take(ctx context.Context) (seed uint64, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if ctx.Err() != nil || h.next >= uint64(h.seeds) {
+	if ctx.Err() != nil || h.enough() || h.next >= uint64(h.seeds) {
 		return 0, false
 	}
 	h.next++
 	return h.first + h.next - 1, true
-}
-
-func (t *tally) add(r seedResult, again bool) {
-	const some = 5
-	t.Seeds++
-	t.Ops += r.Ops
-	t.Steps += r.Steps
-	t.Virtual += r.Virtual
-	if again {
-		t.Twice++
-	}
-	switch {
-	case r.Error != "":
-		t.Failed++
-		t.Errors = append(t.Errors, r.Error)
-	case r.Verdict == checker.Valid:
-		t.Valid++
-	case r.Verdict == checker.Invalid:
-		t.Invalid++
-	case r.Verdict == checker.Vacuous:
-		t.Vacuous++
-		if len(t.WhyEmpty) < some {
-			t.WhyEmpty = append(t.WhyEmpty, fmt.Sprintf("seed %d: %s", r.Seed, r.Why))
-		}
-	default:
-		t.Unknown++
-	}
-}
-
-func (t *tally) line() string {
-	s := t.Elapsed.Seconds()
-	return fmt.Sprintf("%s: %d valid, %d invalid, %d vacuous, %d unknown, %d failed; %.1f seeds/s, %.0f virtual seconds per second, %.0f node events/s",
-		count(t.Seeds, "seed"), t.Valid, t.Invalid, t.Vacuous, t.Unknown, t.Failed, float64(t.Seeds)/s, t.Virtual.Seconds()/s, float64(t.Steps)/s)
-}
-
-// say prints what a hunt came to.
-func (t *tally) say(w io.Writer) {
-	fmt.Fprintln(w, t.line())
-	for _, f := range t.Found {
-		fmt.Fprintf(w, "  invalid: seed %d: %s\n", f.Seed, strings.Join(f.Kinds, ", "))
-	}
-	for _, e := range t.Errors {
-		fmt.Fprintln(w, "  failed:", e)
-	}
-	for _, why := range t.WhyEmpty {
-		fmt.Fprintln(w, "  vacuous:", why)
-	}
-}
-
-// gravest is the exit code of the gravest outcome. A hunt has a few vacuous
-// seeds; it is vacuous itself when no seed was valid.
-func (t *tally) gravest() error {
-	switch {
-	case t.Failed > 0:
-		return failed(errors.New(t.Errors[0]))
-	case t.Invalid > 0:
-		return verdictError(checker.Invalid)
-	case t.Valid == 0 && t.Vacuous > 0:
-		return verdictError(checker.Vacuous)
-	case t.Unknown > 0 || t.Seeds == 0:
-		return verdictError(checker.Unknown)
-	}
-	return nil
 }

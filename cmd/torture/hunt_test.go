@@ -63,7 +63,7 @@ func TestHuntValid(t *testing.T) {
 	}
 	// One seed may not take for ever.
 	do(t, "hunt", "raft", "--time-limit", "10h", "--seeds", "1", "--first", "42", "--seed-limit", "100ms").
-		want(t, exitFailed, "seed 42 is not over after 100ms")
+		want(t, exitFailed, "seed 42: it is not over after 100ms")
 }
 
 // A hunt keeps no run of a seed that was vacuous, but says how to have it.
@@ -138,11 +138,11 @@ func TestHuntInterrupted(t *testing.T) {
 // Each planted bug is found, or selftest says which is not.
 func TestSelftest(t *testing.T) {
 	d := do(t, "selftest", "total", "--json")
-	powers := decode[[]power](t, d)
-	if d.code != exitValid || len(powers) != 3 {
-		t.Errorf("selftest: exit %d, %+v", d.code, powers)
+	test := decode[selftest](t, d)
+	if d.code != exitValid || len(test.Bugs) != 3 || test.Verdict != checker.Valid || test.State != histories.Complete {
+		t.Errorf("selftest: exit %d, %+v", d.code, test)
 	}
-	for _, p := range powers {
+	for _, p := range test.Bugs {
 		if p.Target != "total" || !p.Found || len(p.Kinds) == 0 || p.Seeds == 0 {
 			t.Errorf("selftest: %+v", p)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/node"
 	"github.com/torture-harness/torture/run"
@@ -27,6 +28,7 @@ const (
 )
 
 func enactEnvironment() {
+	enactSpoil(os.Getenv(envSpoil))
 	if store := os.Getenv(envHang); store != "" {
 		hang(store)
 	}
@@ -51,7 +53,7 @@ func hang(store string) {
 		panic(err)
 	}
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, store: store, patience: 200 * time.Millisecond}
-	o, err := a.conduct(context.Background(), tr)
+	o, err := a.conduct(context.Background(), tr, nil)
 	fmt.Printf("the run is over: %v, %v\n", o, err)
 	os.Exit(exitValid)
 }
@@ -73,7 +75,7 @@ func TestWatchdog(t *testing.T) {
 	if err != nil || opened.History.Len() == 0 || opened.Complete {
 		t.Errorf("opened: %+v, %v", opened, err)
 	}
-	do(t, "check", dir).want(t, exitVacuous)
+	do(t, "check", dir).want(t, exitUnknown, "the run was killed")
 }
 
 // The watchdog grants what a run may well spend in silence.
@@ -97,9 +99,10 @@ func TestHangLimit(t *testing.T) {
 
 // longRun begins a run that will not end by itself, and waits until it has
 // recorded something.
-func longRun(t *testing.T, store string, env ...string) (p *process, dir string) {
+func longRun(t *testing.T, store string, more ...string) (p *process, dir string) {
 	t.Helper()
-	p = start(t, self(t), env, "run", "total", "--world", "sim", "--seed", "1", "--time-limit", "1000h", "--store", store)
+	args := append([]string{"run", "total", "--world", "sim", "--seed", "1", "--time-limit", "1000h", "--store", store}, more...)
+	p = start(t, self(t), nil, args...)
 	eventually(t, "the run has recorded something", func() bool {
 		files, _ := filepath.Glob(filepath.Join(store, "*", "history.jsonl"))
 		if len(files) != 1 {
@@ -113,6 +116,7 @@ func longRun(t *testing.T, store string, env ...string) (p *process, dir string)
 }
 
 // Ctrl-C stops a run; what there is is checked, and the directory is complete.
+// It is never valid, and every later look at it knows why.
 func TestInterrupt(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		store := t.TempDir()
@@ -120,17 +124,59 @@ func TestInterrupt(t *testing.T) {
 		if err := p.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
-		d := p.wait(t)
-		if d.code != exitValid && d.code != exitVacuous {
-			t.Errorf("%v: exit %d\n%s", s, d.code, d)
-		}
-		d.want(t, d.code, "interrupted: ", "run     "+dir, "torture replay "+dir)
+		const why = "the run was interrupted before its end"
+		p.wait(t).want(t, exitUnknown, "interrupted: ", "UNKNOWN", why, "run     "+dir, "torture replay "+dir)
 		opened, err := histories.Open(dir)
 		if err != nil || !opened.Complete || opened.Torn != 0 || opened.History.Len() < 1000 {
 			t.Errorf("%v: %+v, %v", s, opened, err)
 		}
-		if !strings.Contains(read(t, dir, "report.html"), "</html>") {
-			t.Errorf("%v: no report", s)
+		if page := read(t, dir, "report.html"); !strings.Contains(page, "</html>") || !strings.Contains(page, why) {
+			t.Errorf("%v: no report, or it does not say that the run was interrupted", s)
+		}
+		do(t, "list", "--store", store).want(t, exitValid, "unknown (interrupted)")
+		for range 2 {
+			do(t, "check", dir).want(t, exitUnknown, why)
+			if o := decode[outcome](t, do(t, "check", dir, "--json")); o.State != histories.Interrupted || o.Verdict != checker.Unknown || o.Version != histories.ResultVersion {
+				t.Errorf("%v: %s, %s, version %d", s, o.State, o.Verdict, o.Version)
+			}
+		}
+	}
+}
+
+// A broken promise is one, also if the run was interrupted after it.
+func TestInterruptInvalid(t *testing.T) {
+	store := t.TempDir()
+	p, dir := longRun(t, store, "--bug", "local-first")
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t).want(t, exitInvalid, "INVALID", "note: the run was interrupted")
+	do(t, "list", "--store", store).want(t, exitValid, "invalid (interrupted)")
+	do(t, "check", dir).want(t, exitInvalid, "INVALID", "note: the run was interrupted")
+}
+
+// No target's checkers take what an interrupted run lacks, such as its final
+// operations, for an anomaly.
+func TestInterruptedIsNoAnomaly(t *testing.T) {
+	for _, target := range all.Targets() {
+		for _, w := range target.WorkloadNames() {
+			tr, err := run.NewTrial(target, histories.Manifest{Workload: w, Seed: 1, Nemesis: []string{"kill", "partition"}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			world := tr.Simulated()
+			var b histories.Builder
+			err = run.Loop(ctx, tr.Plan(world.Now()), world, func(op histories.Op) error {
+				if op.Time > histories.Time(10*time.Second) {
+					cancel()
+				}
+				return b.Add(op)
+			})
+			world.Close()
+			if r := tr.Checker().Check(t.Context(), b.History()); r.Verdict == checker.Invalid || b.History().Len() < 1000 {
+				t.Errorf("%s %s, cut at 10s (%v): %d events, %s: %+v", target.Name, w, err, b.History().Len(), r.Verdict, r.Anomalies)
+			}
 		}
 	}
 }
@@ -150,9 +196,8 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("opened: %+v, %v", opened, err)
 	}
 	do(t, "list", "--store", store).want(t, exitValid, "not checked")
-	if d := do(t, "check", dir); d.code != exitValid && d.code != exitVacuous {
-		t.Errorf("check: exit %d\n%s", d.code, d)
-	}
+	do(t, "check", dir).want(t, exitUnknown, "the run was killed")
+	do(t, "list", "--store", store).want(t, exitValid, "unknown (killed)")
 	if opened, err = histories.Open(dir); err != nil || !opened.Complete {
 		t.Errorf("after check: %+v, %v", opened, err)
 	}
@@ -173,9 +218,7 @@ func TestDiskFull(t *testing.T) {
 		for _, name := range []string{"run.json", "history.jsonl"} {
 			put(t, filepath.Join(elsewhere, name), read(t, dir, name))
 		}
-		if d := do(t, "check", elsewhere); d.code != exitValid && d.code != exitVacuous {
-			t.Errorf("check: exit %d\n%s", d.code, d)
-		}
+		do(t, "check", elsewhere).want(t, exitUnknown, "the run was killed")
 		do(t, "list", "--store", store).want(t, exitValid, filepath.Base(dir))
 	}
 	args := []string{"run", "total", "--world", "sim", "--seed", "1", "--time-limit", "1000h", "--store"}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -33,7 +34,14 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	return (&app{stdout: stdout, stderr: stderr, args: args}).execute()
 }
 
-func (a *app) execute() int {
+func (a *app) execute() (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			// Go's own end of a panic is exit code 2, which would be a verdict.
+			fmt.Fprintf(a.stderr, "torture failed: panic: %v\n%s", p, debug.Stack())
+			code = exitFailed
+		}
+	}()
 	root := newRootCommand(a)
 	root.SetArgs(a.args)
 	root.SetOut(a.stdout)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,8 +24,12 @@ import (
 
 // A hunt's simulations run in worker processes: the simulator has one run at a
 // time in a process, and a seed that panics or never ends takes only its
-// worker with it. Worker and hunt speak JSON lines: a manifest, then its
-// verdict.
+// worker with it. Worker and hunt speak JSON lines: a request, then its result.
+type seedRequest struct {
+	Manifest histories.Manifest `json:"manifest"`
+	History  string             `json:"history,omitempty"` // file to write the history to; "": none
+}
+
 type seedResult struct {
 	Seed    uint64          `json:"seed"`
 	Verdict checker.Verdict `json:"verdict"`
@@ -35,6 +40,7 @@ type seedResult struct {
 	Virtual time.Duration   `json:"virtual"` // virtual time, ns
 	Hash    string          `json:"hash"`    // SHA-256 of the history
 	Error   string          `json:"error,omitempty"`
+	Run     string          `json:"run,omitempty"` // its directory, if it is one that was kept
 }
 
 func newHuntWorkerCommand(a *app) *cobra.Command {
@@ -44,19 +50,19 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// Ctrl-C goes to all processes of a terminal: it is for the hunt, which
-			// ends its workers.
-			signal.Ignore(os.Interrupt)
+			// Ctrl-C goes to all processes of a terminal, and what ends a job may
+			// signal its whole group: it is for the hunt, which ends its workers.
+			signal.Ignore(os.Interrupt, syscall.SIGTERM)
 			in, out := json.NewDecoder(os.Stdin), json.NewEncoder(a.stdout)
 			for {
-				var m histories.Manifest
-				switch err := in.Decode(&m); {
+				var request seedRequest
+				switch err := in.Decode(&request); {
 				case errors.Is(err, io.EOF):
 					return nil
 				case err != nil:
 					return failed(err)
 				}
-				if err := out.Encode(a.simulateSeed(cmd.Context(), m)); err != nil {
+				if err := out.Encode(a.simulateSeed(cmd.Context(), request)); err != nil {
 					return failed(err)
 				}
 			}
@@ -64,14 +70,19 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 	}
 }
 
-func (a *app) simulateSeed(ctx context.Context, m histories.Manifest) seedResult {
-	res := seedResult{Seed: m.Seed}
-	t, err := a.targets().Named(m.Target)
+func (a *app) simulateSeed(ctx context.Context, request seedRequest) (res seedResult) {
+	res.Seed = request.Manifest.Seed
+	defer func() {
+		if p := recover(); p != nil {
+			res.Error = fmt.Sprintf("panic: %v, at %s", p, checker.Where())
+		}
+	}()
+	t, err := a.targets().Named(request.Manifest.Target)
 	if err != nil {
 		res.Error = err.Error()
 		return res
 	}
-	tr, err := run.NewTrial(t, m, nil)
+	tr, err := run.NewTrial(t, request.Manifest, nil)
 	if err != nil {
 		res.Error = err.Error()
 		return res
@@ -89,6 +100,11 @@ func (a *app) simulateSeed(ctx context.Context, m histories.Manifest) seedResult
 		res.Error = err.Error()
 	}
 	res.Hash = hex.EncodeToString(sum.Sum(nil))
+	if request.History != "" {
+		if err := histories.WriteFile(request.History, h); err != nil {
+			res.Error = err.Error()
+		}
+	}
 	if res.Error == "" {
 		r := tr.Checker().Check(ctx, h)
 		res.Verdict, res.Kinds, res.Why = r.Verdict, run.Kinds(r), r.Why
@@ -125,33 +141,33 @@ func startWorker() (*worker, error) {
 
 // simulate has the worker do one seed, and kills it if that takes longer than
 // limit of real time.
-func (w *worker) simulate(ctx context.Context, m histories.Manifest, limit time.Duration) (seedResult, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("seed %d is not over after %v", m.Seed, limit))
+func (w *worker) simulate(ctx context.Context, request seedRequest, limit time.Duration) (seedResult, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it is not over after %v of real time (--seed-limit)", limit))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = w.cmd.Process.Kill() })
 	defer stop()
 	var res seedResult
-	if err := json.NewEncoder(w.in).Encode(m); err != nil {
-		return res, w.died(ctx, m.Seed, err)
+	if err := json.NewEncoder(w.in).Encode(request); err != nil {
+		return res, w.died(ctx, err)
 	}
 	line, err := w.out.ReadBytes('\n')
 	if err != nil {
-		return res, w.died(ctx, m.Seed, err)
+		return res, w.died(ctx, err)
 	}
 	if err := json.Unmarshal(line, &res); err != nil {
-		return res, fmt.Errorf("seed %d: the worker says %.100q: %w", m.Seed, line, err)
+		return res, fmt.Errorf("the worker says %.100q: %w", line, err)
 	}
 	return res, nil
 }
 
-func (w *worker) died(ctx context.Context, seed uint64, err error) error {
+func (w *worker) died(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if werr := w.cmd.Wait(); werr != nil {
 		err = werr // says how
 	}
-	return fmt.Errorf("seed %d: the worker that simulated it died (%w); if it had last words, they are above", seed, err)
+	return fmt.Errorf("the worker that simulated it died (%w); if it had last words, they are above", err)
 }
 
 func (w *worker) stop() {
