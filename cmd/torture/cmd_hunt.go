@@ -180,7 +180,7 @@ func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest,
 		return k
 	}
 	f.Run = k.run.Run
-	if b, err := os.ReadFile(histories.Dir(f.Run).Path(histories.HistoryName)); err == nil && f.Hash != fmt.Sprintf("%x", sha256.Sum256(b)) {
+	if b, err := os.ReadFile(histories.Dir(f.Run).Path(histories.HistoryName)); errors.Join(k.err, err) == nil && f.Hash != fmt.Sprintf("%x", sha256.Sum256(b)) {
 		f.Error = fmt.Sprintf("it is not deterministic: done again it gave another history (%s), which is %s; torture hunt with --first %d --seeds 1 --twice 1 says where they differ\n%s",
 			f.Run, k.run.Verdict, f.Seed, impure)
 	}
@@ -214,8 +214,11 @@ func (a *app) shrinkFound(ctx context.Context, tally *tally, k *kept, shrink boo
 	return cmp.Or(tally.Shrunk, k.run)
 }
 
-// tryStore tells why nothing can be kept in a store, if so.
+// tryStore tells why nothing can be kept in a store, if so. It leaves no trace.
 func tryStore(store string) error {
+	if !exists(store) {
+		defer os.Remove(store) // unless somebody has put something there meanwhile
+	}
 	if err := os.MkdirAll(store, 0o777); err != nil {
 		return fmt.Errorf("--store %s: %w", store, err)
 	}

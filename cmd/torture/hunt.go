@@ -155,13 +155,15 @@ func (h *hunt) simulate(ctx context.Context, w *worker, seed uint64, again bool)
 	if hashes[0] == hashes[1] {
 		return res, nil
 	}
-	var both [2]histories.History
-	for i, path := range paths {
-		if both[i], _, err = histories.ReadFile(path, histories.ReadOptions{}); err != nil {
-			return res, err
-		}
+	where := "where they differ is not known: "
+	first, _, err1 := histories.ReadFile(paths[0], histories.ReadOptions{})
+	second, _, err2 := histories.ReadFile(paths[1], histories.ReadOptions{})
+	if err := errors.Join(err1, err2); err != nil {
+		where += err.Error()
+	} else {
+		where = compare(first, second)
 	}
-	res.Error = "it is not deterministic: run twice, " + compare(both[0], both[1]) + "\n" + impure
+	res.Error = "it is not deterministic: run twice, " + where + "\n" + impure
 	return res, nil
 }
 

@@ -117,22 +117,83 @@ func TestHuntWorkerDies(t *testing.T) {
 func TestHuntInterrupted(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--store", t.TempDir())
 	worker := child(t, p.Process.Pid)
-	ignored := func() bool { // the worker got as far as to ignore it
-		for line := range strings.Lines(read(t, "/proc", strconv.Itoa(worker), "status")) {
-			if mask, ok := strings.CutPrefix(line, "SigIgn:"); ok {
-				bits, _ := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
-				return bits&(1<<(syscall.SIGINT-1)) != 0
-			}
-		}
-		return false
-	}
-	eventually(t, "the worker ignores SIGINT", ignored)
+	eventually(t, "the worker ignores SIGINT", func() bool { return ignores(t, worker, syscall.SIGINT) })
 	for _, pid := range []int{worker, p.Process.Pid} {
 		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.wait(t).want(t, exitUnknown, "0 seeds: 0 valid, 0 invalid, 0 vacuous, 0 unknown, 0 failed")
+	p.wait(t).want(t, exitUnknown, "0 seeds: 0 valid, 0 invalid, 0 vacuous, 0 unknown, 0 failed", "interrupted: 1000 of 1000 seeds were not begun or not finished")
+}
+
+// What ends a job may signal all of its processes: the workers leave it to the
+// hunt.
+func TestHuntTerminated(t *testing.T) {
+	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--json", "--store", t.TempDir())
+	worker := child(t, p.Process.Pid)
+	eventually(t, "the worker ignores SIGTERM", func() bool { return ignores(t, worker, syscall.SIGTERM) })
+	for _, pid := range []int{worker, p.Process.Pid} {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := p.wait(t)
+	h := decode[tally](t, d)
+	if d.code != exitUnknown || h.State != histories.Interrupted || h.Verdict != checker.Unknown || h.Failed != 0 || h.Asked != 1000 {
+		t.Errorf("exit %d, %+v", d.code, h)
+	}
+}
+
+// A selftest that is interrupted has not shown that every bug is found.
+func TestSelftestInterrupted(t *testing.T) {
+	p := start(t, self(t), nil, "selftest", "--workers", "1")
+	child(t, p.Process.Pid)
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t).want(t, exitUnknown, "interrupted: not every bug was tried")
+}
+
+// A store in which nothing can be kept is noticed before the first seed.
+func TestHuntStoreUnwritable(t *testing.T) {
+	store := filepath.Join(write(t, "file", ""), "runs")
+	d := do(t, "hunt", "total", "--bug", "local-first", "--seeds", "5", "--store", store)
+	d.want(t, exitFailed, "torture failed: --store "+store)
+	if strings.Contains(d.String(), "hunting") || d.out != "" {
+		t.Errorf("the hunt began:\n%s", d)
+	}
+}
+
+// What cannot be kept after all is still a find, with the seed and the command
+// that brings it back.
+func TestHuntCannotKeep(t *testing.T) {
+	args := []string{"hunt", "total", "--bug", "local-first", "--seeds", "20", "--time-limit", "10s", "--workers", "1", "--twice", "0", "--store", t.TempDir()}
+	d := start(t, self(t), []string{envFileSize + "=30000"}, args...).wait(t)
+	d.want(t, exitInvalid, "invalid: seed ", "is not kept: ", "file too large", "to do it again: torture run total --bug local-first --time-limit 10s --world sim --swarm --seed ")
+	_, command, _ := strings.Cut(d.errors, "to do it again: torture ")
+	command, _, _ = strings.Cut(command, "\n")
+	do(t, append(strings.Fields(command), "--store", t.TempDir())...).want(t, exitInvalid, "total-order")
+}
+
+// With --keep-going, each find is kept, and the first is shrunk.
+func TestHuntKeepsEach(t *testing.T) {
+	store := t.TempDir()
+	d := do(t, "hunt", "total", "--bug", "local-first", "--seeds", "4", "--time-limit", "5s", "--workers", "2", "--keep-going", "--json", "--store", store)
+	h := decode[tally](t, d)
+	if d.code != exitInvalid || h.Verdict != checker.Invalid || h.Seeds != 4 || len(h.Found) < 2 || h.Shrunk == nil || h.Run == nil || h.Run.Manifest.Seed != h.Found[0].Seed {
+		t.Fatalf("exit %d, %+v", d.code, h)
+	}
+	for _, f := range h.Found {
+		opened, err := histories.Open(f.Run)
+		if err != nil || opened.Manifest.Seed != f.Seed || filepath.Dir(f.Run) != store {
+			t.Errorf("seed %d is kept in %s: %+v, %v", f.Seed, f.Run, opened, err)
+		}
+	}
+	if runs, _ := os.ReadDir(store); len(runs) != len(h.Found)+1 {
+		t.Errorf("the store has %d runs, and %d were found", len(runs), len(h.Found))
+	}
+	// What is shrunk is not shrunk in vain.
+	do(t, "shrink", h.Run.Run).want(t, exitUsage, h.Run.Run+"-shrunk is there already")
 }
 
 // Each planted bug is found, or selftest says which is not.
@@ -147,6 +208,18 @@ func TestSelftest(t *testing.T) {
 			t.Errorf("selftest: %+v", p)
 		}
 	}
+}
+
+// ignores tells whether a process has got as far as to ignore a signal.
+func ignores(t *testing.T, pid int, s syscall.Signal) bool {
+	t.Helper()
+	for line := range strings.Lines(read(t, "/proc", strconv.Itoa(pid), "status")) {
+		if mask, ok := strings.CutPrefix(line, "SigIgn:"); ok {
+			bits, _ := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+			return bits&(1<<(s-1)) != 0
+		}
+	}
+	return false
 }
 
 // child waits for the child of a process.
