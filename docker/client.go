@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/node"
 )
 
 // refused is the error of an operation that no process can have received.
@@ -95,7 +96,9 @@ func complete(op *histories.Op, answer []byte) (after uint64, err error) {
 	switch kind {
 	case "ok":
 		op.Type = histories.OK
-		op.Value = fields["value"]
+		if op.Value, err = node.Canon(fields["value"]); err != nil {
+			return 0, fmt.Errorf("answer %.80q: value: %w", answer, err)
+		}
 	case "fail":
 		op.Type = histories.Fail
 	default:

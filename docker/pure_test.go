@@ -176,6 +176,8 @@ func TestComplete(t *testing.T) {
 		{`{"type":"ok","value":[1],"lamport":7}`, histories.Op{Type: histories.OK, Value: json.RawMessage("[1]")}, 7, ""},
 		{`{"type":"ok","value":1,"dot":"a"}`, histories.Op{Type: histories.OK, Value: json.RawMessage("1"), Ext: map[string]json.RawMessage{"dot": json.RawMessage(`"a"`)}}, 0, ""},
 		{`{"type":"fail","error":"mismatch","lamport":9}`, histories.Op{Type: histories.Fail, Value: json.RawMessage("5"), Error: "mismatch"}, 9, ""},
+		{`{"type":"ok","value":{"b":1.0,"a":"\u003c"}}`, histories.Op{Type: histories.OK, Value: json.RawMessage(`{"a":"<","b":1}`)}, 0, ""},
+		{`{"type":"ok","value":{"a":1,"a":2}}`, histories.Op{}, 0, `value: member "a" appears twice`},
 		{`{"type":"maybe"}`, histories.Op{}, 0, "neither ok nor fail"},
 		{`{"type":"ok","lamport":"x"}`, histories.Op{}, 0, "field lamport"},
 		{`<html>`, histories.Op{}, 0, "answer"},

@@ -17,6 +17,7 @@ func TestOp(t *testing.T) {
 	tests := []struct{ body, want string }{
 		{`{"f":"echo","key":"x","value":1}`, `{"type":"ok","value":1,"key":"x","lamport":`},
 		{"{\"f\":\"echo\",\"value\":[1,\n {\"a b\": \"c\\n d\"}]}", `{"type":"ok","value":[1,{"a b":"c\n d"}],"key":null,"lamport":`},
+		{`{"f":"echo","key":"\u003c","value":{"b":1.0,"a":"\u003c"}}`, `{"type":"ok","value":{"a":"<","b":1},"key":"<","lamport":`},
 		{`{"f":"fail"}`, `{"type":"fail","error":"no: \"never\"","lamport":`},
 		{`{"f":"sync"}`, `{"type":"ok","value":1,"lamport":`},
 	}
@@ -52,6 +53,7 @@ func TestHTTPErrors(t *testing.T) {
 		{"POST", "/op", `{"f":"write",`, 400, "unexpected EOF"},
 		{"POST", "/op", `{"f":"write","vaule":1}`, 400, `unknown field "vaule"`},
 		{"POST", "/op", `{"f":3}`, 400, "want an operation such as"},
+		{"POST", "/op", `{"f":"echo","value":{"a":1,"a":2}}`, 400, `value {"a":1,"a":2}: member "a" appears twice: want an operation such as`},
 		{"POST", "/op", `{"value":3}`, 400, "the operation has no f"},
 		{"POST", "/op", `{"f":"echo"} {}`, 400, "goes on after"},
 		{"POST", "/op", `{"f":"echo","lamport":18446744073709551615}`, 400, "too large"},

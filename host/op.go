@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +57,11 @@ func (h *host) op(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{answer: make(chan answer, 1)}
-	c.request = node.Request{ID: h.requests.Add(1), F: body.F, Key: compact(body.Key), Value: compact(body.Value)}
+	var err error
+	if c.request, err = node.NewRequest(h.requests.Add(1), body.F, body.Key, body.Value); err != nil {
+		refuse(w, http.StatusBadRequest, "%v: %s", err, opExample)
+		return
+	}
 	if !h.inbox.put(event{kind: request, call: c}) {
 		panic(http.ErrAbortHandler)
 	}
@@ -80,17 +83,6 @@ func (h *host) op(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		h.inbox.put(event{kind: forget, call: c})
 	}
-}
-
-// compact takes the client's layout out of a value.
-func compact(v json.RawMessage) json.RawMessage {
-	if bytes.ContainsAny(v, " \t\r\n") {
-		var b bytes.Buffer
-		if json.Compact(&b, v) == nil { // it was decoded, so it is JSON
-			return b.Bytes()
-		}
-	}
-	return v
 }
 
 // reply writes a node's answer.

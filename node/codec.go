@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -117,8 +118,22 @@ func marshalJSON(v any) json.RawMessage {
 		return v
 	}
 	b, err := json.Marshal(v)
+	if err == nil && bytes.Contains(b, []byte(`\u`)) {
+		b, err = marshalUnescaped(v)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("encode %T: %v", v, err))
 	}
 	return b
+}
+
+// marshalUnescaped is json.Marshal, but leaves < > and & as they are, also in
+// the json.RawMessages of v: a value that a message or the disk has carried is
+// the value that it was.
+func marshalUnescaped(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

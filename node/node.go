@@ -7,7 +7,10 @@
 // and in a container, where nothing does.
 package node
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // ID names a node: n1, n2, ….
 type ID string
@@ -32,12 +35,26 @@ type Node interface {
 	Timer(env *Env, name string)
 }
 
-// Request is a client's operation, as received by one node.
+// Request is a client's operation, as received by one node. Its key and value
+// are canonical, see Canon.
 type Request struct {
 	ID    uint64 // unique at this node in this life, and only there
 	F     string
 	Key   json.RawMessage // the object it is about, or nil
 	Value json.RawMessage // nil is null
+}
+
+// NewRequest makes a request, for worlds. It fails on a key or a value that
+// Canon does not understand.
+func NewRequest(id uint64, f string, key, value json.RawMessage) (r Request, err error) {
+	r = Request{ID: id, F: f}
+	if r.Key, err = Canon(key); err != nil {
+		return r, fmt.Errorf("key %.80s: %w", key, err)
+	}
+	if r.Value, err = Canon(value); err != nil {
+		return r, fmt.Errorf("value %.80s: %w", value, err)
+	}
+	return r, nil
 }
 
 // Decode decodes the request's value into v. A node answers what it cannot

@@ -50,6 +50,37 @@ func TestCodec(t *testing.T) {
 	c.Append(nil, "a string")
 }
 
+// A value that a message or the disk carried is spelt as it was.
+func TestValuesAreCarriedAsTheyAre(t *testing.T) {
+	type letter struct{ Value json.RawMessage }
+	const value = `"a<b>&c \u0001"`
+	c := Messages(letter{})
+	m, err := c.Decode(c.Append(nil, letter{json.RawMessage(value)}))
+	if err != nil || string(m.(letter).Value) != value {
+		t.Errorf("a message brought %s, %v, want %s", m.(letter).Value, err, value)
+	}
+	var read letter
+	if err := unmarshal(Put("k", letter{json.RawMessage(value)}).Value, &read); err != nil || string(read.Value) != value {
+		t.Errorf("the disk kept %s, %v, want %s", read.Value, err, value)
+	}
+	if got := string(marshalJSON("<")); got != `"<"` {
+		t.Errorf("an answer is %s", got)
+	}
+}
+
+func TestNewRequest(t *testing.T) {
+	r, err := NewRequest(7, "write", json.RawMessage(`"\u006b"`), json.RawMessage(`[1.0, {"b":1,"a":"\u003c"}]`))
+	if err != nil || r.ID != 7 || r.F != "write" || string(r.Key) != `"k"` || string(r.Value) != `[1,{"a":"<","b":1}]` {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if _, err := NewRequest(7, "write", nil, json.RawMessage(`{"a":1,"a":2}`)); err == nil || !strings.Contains(err.Error(), `value {"a":1,"a":2}: member "a" appears twice`) {
+		t.Errorf("a doubled member: %v", err)
+	}
+	if _, err := NewRequest(7, "write", json.RawMessage(`{`), nil); err == nil || !strings.Contains(err.Error(), "key {") {
+		t.Errorf("a key that is no JSON: %v", err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	c := Messages(plain{}, struct{ X map[string]int }{})
 	f.Add(c.Append(nil, plain{2, nil}))

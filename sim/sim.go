@@ -239,7 +239,11 @@ func (w *World) request(m *machine, c *call) {
 		m.held = append(m.held, event{kind: request, to: m.index, call: c})
 	default:
 		m.reqSeq++
-		r := node.Request{ID: m.reqSeq, F: c.op.F, Key: c.op.Key, Value: c.op.Value}
+		r, err := node.NewRequest(m.reqSeq, c.op.F, c.op.Key, c.op.Value)
+		if err != nil {
+			w.finish(c, histories.Fail, nil, "not understood: "+err.Error(), nil)
+			return
+		}
 		m.reqs[r.ID] = c
 		w.begin(m)
 		w.step(m, func() { m.proc.Request(m.env, r) })
@@ -252,10 +256,14 @@ func (w *World) finish(c *call, t histories.Type, value json.RawMessage, why str
 		return
 	}
 	c.over = true
-	c.op.Type, c.op.Error, c.op.Ext = t, why, ext
 	if t == histories.OK {
-		c.op.Value = value
+		if canonical, err := node.Canon(value); err != nil {
+			t, why, ext = histories.Info, fmt.Sprintf("answer %.80q: %v", value, err), nil
+		} else {
+			c.op.Value = canonical
+		}
 	}
+	c.op.Type, c.op.Error, c.op.Ext = t, why, ext
 	if c.then != nil {
 		w.after(clientLatency, func() { c.then(c.op) })
 		return

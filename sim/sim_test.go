@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func (e *echo) Request(env *node.Env, r node.Request) {
 	case "sleep":
 		env.After(time.Duration(n), "alarm")
 	case "silence":
+		return
+	case "twice":
+		env.Reply(r, json.RawMessage(`{"a":1,"a":2}`))
 		return
 	}
 	env.Reply(r, len(env.Keys("n/")), node.Ext{Name: "now", Value: env.Now})
@@ -172,6 +176,22 @@ func (b *bench) records(process, f string) (values []string) {
 
 func fault(k nemesis.Kind, targets ...string) nemesis.Fault {
 	return nemesis.Fault{ID: string(k) + "-1", Kind: k, Targets: targets}
+}
+
+// A node takes and gives values that are written in one way.
+func TestValuesAreCanonical(t *testing.T) {
+	w := cluster(t, 1, 1, nil)
+	if got := w.ask("n1", "sleep", json.RawMessage(`1.0e1`)); got.Type != histories.OK {
+		t.Errorf("the node did not take 1.0e1 for 10: %s", got.Error)
+	}
+	got := w.ask("n1", "sleep", json.RawMessage(`{"a":1,"a":2}`))
+	if want := `not understood: value {"a":1,"a":2}: member "a" appears twice`; got.Type != histories.Fail || got.Error != want {
+		t.Errorf("a doubled member: %s %q, want a failure %q", got.Type, got.Error, want)
+	}
+	got = w.ask("n1", "twice", 1)
+	if want := `member "a" appears twice`; got.Type != histories.Info || !strings.Contains(got.Error, want) {
+		t.Errorf("an answer with a doubled member: %s %q, want info and %q", got.Type, got.Error, want)
+	}
 }
 
 func TestPanicIsRecordedAndEndsTheNode(t *testing.T) {

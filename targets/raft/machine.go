@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -139,11 +140,13 @@ func (m *machine) encode(drop bool) []byte {
 			i.Lists[key] = json.RawMessage(m.list(key))
 		}
 	}
-	b, err := json.Marshal(i)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // values stay as they are written
+	if err := e.Encode(i); err != nil {
 		panic(err)
 	}
-	return b
+	return b.Bytes()
 }
 
 // restore is the inverse of encode.

@@ -38,6 +38,28 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// A value is the same value however it is written, and whatever carried it.
+func TestValuesHoweverWritten(t *testing.T) {
+	w := newNetwork(t, 3, "", "snapshot-every", "10")
+	w.run(settle)
+	w.want(w.do("n1", "write", `"k"`, `"a\u003cb"`), `"a<b"`)
+	w.want(w.do("n2", "add", "", `"\u003c"`), `"<"`)
+	for i := range 20 { // a snapshot takes the place of the log
+		w.do("n2", "write", `"other"`, fmt.Sprint(i))
+	}
+	w.crash("n3", true)
+	w.boot("n3")
+	w.run(settle)
+	w.want(w.do("n3", "read", `"\u006b"`, "null"), `"a<b"`)
+	w.want(w.do("n3", "read", "", "null"), `["<"]`)
+	w.want(w.do("n3", "cas", `"k"`, `["a<b", {"b":1.0, "a":"&"}]`), `["a<b",{"a":"&","b":1}]`)
+	w.want(w.do("n1", "cas", `"k"`, `[{"a":"&","b":1},2]`), `[{"a":"&","b":1},2]`)
+	w.agree()
+	if got := string(restore(w.replica("n3").machine.encode(false)).encode(false)); got != string(w.replica("n3").machine.encode(false)) {
+		t.Errorf("a snapshot became %s", got)
+	}
+}
+
 func TestBadOperationsFail(t *testing.T) {
 	w := newNetwork(t, 1, "")
 	w.run(settle)

@@ -15,22 +15,22 @@ import (
 func operation(r node.Request) (command, error) {
 	c := command{f: r.F}
 	var err error
-	if c.key, err = compact(r.Key); err != nil {
+	if c.key, err = canon(r.Key); err != nil {
 		return c, fmt.Errorf("key %s: %w", r.Key, err)
 	}
-	if c.value, err = compact(r.Value); err != nil {
+	if c.value, err = canon(r.Value); err != nil {
 		return c, fmt.Errorf("value %s: %w", r.Value, err)
 	}
 	switch c.f {
 	case "read", "write", "add":
 	case "cas":
 		var pair []json.RawMessage
-		if json.Unmarshal(r.Value, &pair) != nil || len(pair) != 2 {
+		if json.Unmarshal([]byte(c.value), &pair) != nil || len(pair) != 2 {
 			return c, fmt.Errorf("cas of %s: want [old, new]", r.Value)
 		}
 	case "txn":
 		var ops [][]json.RawMessage
-		if err := json.Unmarshal(r.Value, &ops); err != nil {
+		if err := json.Unmarshal([]byte(c.value), &ops); err != nil {
 			return c, fmt.Errorf("txn of %s: want a list of operations: %w", r.Value, err)
 		}
 		for _, op := range ops {
@@ -58,12 +58,12 @@ func (c command) readOnly() bool {
 	return true
 }
 
-// compact is the one way to write a JSON value. No value is null.
-func compact(raw json.RawMessage) (string, error) {
+// canon is the one way to write a JSON value. No value is null.
+func canon(raw json.RawMessage) (string, error) {
 	if raw == nil {
 		return "null", nil
 	}
-	b, err := json.Marshal(raw)
+	b, err := node.Canon(raw)
 	if err == nil && !utf8.Valid(b) {
 		err = errors.New("it is not valid UTF-8")
 	}
@@ -76,7 +76,7 @@ func casOf(value string) (from, to string) {
 	return string(pair[0]), string(pair[1])
 }
 
-// txnOp is one operation of a transaction; key and value are compact JSON.
+// txnOp is one operation of a transaction; key and value are canonical JSON.
 type txnOp struct{ f, key, value string }
 
 func txnOf(value string) []txnOp {

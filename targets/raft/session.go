@@ -16,7 +16,7 @@ type command struct {
 	// low is the least seq of that life that is still waited for: replies to
 	// commands before it need not be kept.
 	low           uint64
-	f, key, value string // key and value are compact JSON
+	f, key, value string // key and value are canonical JSON
 }
 
 func (c command) name() []byte {
