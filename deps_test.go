@@ -30,9 +30,9 @@ type rule struct {
 
 var rules = []rule{
 	{dir: "node", why: "worlds, hosts and targets all import it: it is the contract between them"},
-	{dir: "histories", why: "every part of torture, and every tool beside it, reads histories", world: true},
+	{dir: "histories", may: []string{"node"}, why: "every part of torture, and every tool beside it, reads histories; it takes from node when values are equal", world: true},
 	{dir: "generators", may: []string{"histories"}, why: "a generator plans operations, and knows neither worlds nor checkers"},
-	{dir: "checker", may: []string{"histories", "checker"}, why: "a history is judged by what it says, not by what made it"},
+	{dir: "checker", may: []string{"histories", "checker", "node"}, why: "a history is judged by what it says, not by what made it; of node it knows when values are equal"},
 	{dir: "nemesis", may: []string{"generators", "histories"}, why: "it describes faults; worlds carry them out"},
 	{dir: "sim", may: []string{"node", "nemesis", "histories"}, why: "a world knows nothing of the loop that drives it, nor of the targets in it"},
 	{dir: "host", may: []string{"node", "histories"}, why: "it is all that a node's container needs beside the node", world: true},
@@ -173,7 +173,10 @@ func TestRules(t *testing.T) {
 		{"node", module + "histories", true},
 		{"node", "os", true},
 		{"histories", "os", false},
-		{"histories", module + "node", true},
+		{"histories", module + "node", false},
+		{"histories", module + "generators", true},
+		{"checker", module + "node", false},
+		{"checker", module + "sim", true},
 		{"generators", module + "histories", false},
 		{"generators", module + "nemesis", true},
 		{"checker/elle", module + "checker", false},

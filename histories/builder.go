@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"sync/atomic"
+
+	"github.com/torture-harness/torture/node"
 )
 
 // Builder collects ops into a History. The zero Builder is ready. Not for
@@ -35,9 +37,11 @@ func (m *Malformed) Error() string {
 }
 
 // Add appends op, whose Index becomes its position, and copies what op points
-// to. A Value or Key of null becomes nil. It fails with *Malformed if a client
-// overlaps itself or completes what it never invoked, or if op has a type or a
-// field that no file could hold; the Builder is then as before.
+// to. A Value or Key of null becomes nil; those of a call become canonical, so
+// that they are equal iff their texts are (node.Canon). It fails with
+// *Malformed if a client overlaps itself or completes what it never invoked, or
+// if op has a type, a value or a field that no file could hold; the Builder is
+// then as before.
 func (b *Builder) Add(op Op) error {
 	r := row{
 		time: op.Time, process: op.Process, typ: op.Type, final: op.Final, lamport: op.Lamport,
@@ -79,6 +83,11 @@ func (b *Builder) push(r *row) error {
 	}
 	pair := int32(-1)
 	other, busy := b.open.get(r.process)
+	if called := r.typ == Invoke || busy || r.process.Client(); called && !r.process.Nemesis() {
+		if err := r.canon(); err != nil {
+			return &Malformed{Op: b.op(r), Why: err.Error()}
+		}
+	}
 	switch {
 	case r.typ == Invoke && busy:
 		first := History{&b.c}.At(int(other))
@@ -114,6 +123,21 @@ func (b *Builder) push(r *row) error {
 	if r.ext != nil {
 		c.ext.put(i, b.arena.put(c, r.ext))
 	}
+	return nil
+}
+
+// canon makes equal values and keys equal texts. What nodes record is not
+// compared as a whole, and stays as it is.
+func (r *row) canon() error {
+	value, err := node.Canon(r.value)
+	if err != nil {
+		return fmt.Errorf("value %.80s: %w", r.value, err)
+	}
+	key, err := node.Canon(r.key)
+	if err != nil {
+		return fmt.Errorf("key %.80s: %w", r.key, err)
+	}
+	r.value, r.key = notNull(value), notNull(key)
 	return nil
 }
 

@@ -2,10 +2,15 @@ package histories
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/torture-harness/torture/node"
 )
 
 // This file turns EDN (github.com/edn-format/edn) into JSON, form by form and
@@ -13,23 +18,31 @@ import (
 // order, and errors have a line.
 //
 //	nil true false         null true false
-//	"s" :k :ns/k sym \c    "s" "k" "ns/k" "sym" "c"
+//	"s" :k :ns/k sym \c    "s" ":k" ":ns/k" "sym" "c"
 //	42 42N 0x2a            42
 //	1.5 1.5M 1e9           1.5 1.5 1e9
 //	1/3 ##Inf              "1/3" "##Inf"
-//	[a b] (a b) #{a b}     [a,b], in the order of the file
-//	{:k v, "s" v}          {"k":v,"s":v}
+//	[a b] (a b)            [a,b]
+//	#{b a}                 [a,b]: a set has no order, so the shortest come first; twice is malformed
+//	{:k v, "s" v}          {":k":v,"s":v}
 //	{1 v, [1 2] v}         {"1":v,"[1 2]":v}: any other key is its text, as it stands
-//	#:ns{:k v}             {"ns/k":v}
+//	#:ns{:k v}             {":ns/k":v}
 //	#inst "…" #uuid "…"    "…"
 //	#tag v                 {"#tag":v}, but for tuples and map entries, which are their vector
+//
+// The colon keeps keywords and strings apart, in values and keys of ops. A
+// string that looks like a keyword, ":k", has one colon more. Fields, and what
+// else an op has, are words of the harness: there :k is "k". So is the first
+// element of a list in a list, where it names a micro-operation: [[:r :x nil]]
+// is [["r",":x",null]].
 //
 // Comments and what #_ discards are left out.
 
 // edn is a text being read.
 type edn struct {
-	b []byte
-	i int
+	b      []byte
+	i      int
+	values bool // it is in the value or the key of an op
 }
 
 func (e *edn) wrong(want string) error {
@@ -86,13 +99,16 @@ func (e *edn) form(dst []byte, depth int) ([]byte, error) {
 		return dst, errCut
 	case '"':
 		s, err := e.str()
+		if e.values && likeKeyword(s) {
+			s = ":" + s
+		}
 		return appendString(dst, s), err
 	case '\\':
 		s, err := e.char()
 		return appendString(dst, s), err
 	case ':':
 		k, err := e.keyword()
-		return appendString(dst, k), err
+		return e.appendKeyword(dst, k), err
 	case '[':
 		return e.seq(dst, ']', depth)
 	case '(':
@@ -122,10 +138,64 @@ func (e *edn) seq(dst []byte, closing byte, depth int) ([]byte, error) {
 		if n > 0 {
 			dst = append(dst, ',')
 		}
+		if n == 0 && c == ':' && depth >= listInList {
+			k, err := e.keyword()
+			if err != nil {
+				return dst, err
+			}
+			if microOps[k] {
+				dst = appendString(dst, k)
+			} else {
+				dst = e.appendKeyword(dst, k)
+			}
+			continue
+		}
 		if dst, err = e.form(dst, depth+1); err != nil {
 			return dst, err
 		}
 	}
+}
+
+// listInList is the depth of the lists in a list that is an op's value.
+const listInList = 2
+
+// microOps are the names of operations in transactions.
+var microOps = map[string]bool{"append": true, "r": true, "w": true, "read": true, "write": true}
+
+// set reads a set, whose elements are different.
+func (e *edn) set(dst []byte, depth int) ([]byte, error) {
+	var elements [][]byte
+	e.i++
+	for {
+		c, err := e.next(depth)
+		if err != nil {
+			return dst, err
+		}
+		if c == '}' {
+			break
+		}
+		raw, err := e.form(nil, depth+1)
+		if err != nil {
+			return dst, err
+		}
+		if raw, err = node.Canon(raw); err != nil {
+			return dst, err
+		}
+		elements = append(elements, raw)
+	}
+	slices.SortFunc(elements, func(a, b []byte) int { return cmp.Or(cmp.Compare(len(a), len(b)), bytes.Compare(a, b)) })
+	dst = append(dst, '[')
+	for i, raw := range elements {
+		if i > 0 {
+			if bytes.Equal(raw, elements[i-1]) {
+				return dst, fmt.Errorf("a set has %.80s twice", raw)
+			}
+			dst = append(dst, ',')
+		}
+		dst = append(dst, raw...)
+	}
+	e.i++
+	return append(dst, ']'), nil
 }
 
 // object reads a map. Its keys that are keywords without a namespace are in
@@ -145,8 +215,13 @@ func (e *edn) object(dst []byte, ns string, depth int) ([]byte, error) {
 		if n > 0 {
 			dst = append(dst, ',')
 		}
+		from := len(dst)
 		if dst, err = e.key(dst, c, ns, depth); err != nil {
 			return dst, err
+		}
+		if depth == 0 { // the op itself
+			field := string(dst[from:])
+			e.values = field == `"value"` || field == `"key"`
 		}
 		dst = append(dst, ':')
 		if c, err = e.next(depth); err == nil && c == '}' {
@@ -158,6 +233,7 @@ func (e *edn) object(dst []byte, ns string, depth int) ([]byte, error) {
 		if dst, err = e.form(dst, depth+1); err != nil {
 			return dst, err
 		}
+		e.values = e.values && depth > 0
 	}
 }
 
@@ -167,7 +243,7 @@ func (e *edn) key(dst []byte, c byte, ns string, depth int) ([]byte, error) {
 		if ns != "" && bytes.IndexByte([]byte(k), '/') < 0 {
 			k = ns + "/" + k
 		}
-		return appendString(dst, k), err
+		return e.appendKeyword(dst, k), err
 	}
 	from, at := len(dst), e.i
 	dst, err := e.form(dst, depth+1)
@@ -187,7 +263,7 @@ func (e *edn) dispatch(dst []byte, depth int) ([]byte, error) {
 	}
 	switch e.b[e.i] {
 	case '{':
-		return e.seq(dst, '}', depth)
+		return e.set(dst, depth)
 	case '#':
 		e.i++
 		return appendString(dst, "##"+e.token()), nil
@@ -235,6 +311,24 @@ func (e *edn) keyword() (string, error) {
 		return "", e.wrong("a keyword with one colon")
 	}
 	return k, nil
+}
+
+func (e *edn) appendKeyword(dst []byte, k string) []byte {
+	if e.values {
+		k = ":" + k
+	}
+	return appendString(dst, k)
+}
+
+// likeKeyword tells whether s looks like a keyword, behind any number of
+// colons.
+func likeKeyword(s string) bool {
+	name := strings.TrimLeft(s, ":")
+	if name == "" || len(name) == len(s) {
+		return false
+	}
+	e := edn{b: []byte(name)}
+	return len(e.token()) == len(name)
 }
 
 // token takes what there is up to white space or a bracket.

@@ -29,26 +29,30 @@ func TestEDNForms(t *testing.T) {
 		{`"a\"b\\c\n\t\r\b\fü\u00e9\ud83d\ude00"`, `"a\"b\\c\n\t\r\u0008\u000cüé😀"`},
 		{"\"two\nlines\"", `"two\nlines"`},
 		{`"\ud83d x"`, `"` + "\ufffd" + ` x"`},
-		{`:k`, `"k"`},
-		{`:ns/k`, `"ns/k"`},
+		{`:k`, `":k"`},
+		{`:ns/k`, `":ns/k"`},
+		{`[":k" "::k" ":" "::" ": k" ":k l" {":k" 1}]`, `["::k",":::k",":","::",": k",":k l",{"::k":1}]`},
 		{`sym`, `"sym"`},
 		{`-`, `"-"`},
 		{`[\a \newline \space \u00e9 \( \) \\ \ü]`, `["a","\n"," ","é","(",")","\\","ü"]`},
-		{`[42 -42 +42 0 -0 42N 9007199254740993 123456789012345678901234567890N]`, `[42,-42,42,0,-0,42,9007199254740993,123456789012345678901234567890]`},
-		{`[1.5 -1.50M 1e9 1.5E-3 2. 3M]`, `[1.5,-1.50,1e9,1.5E-3,2.0,3]`},
+		{`[42 -42 +42 0 -0 42N 9007199254740993 123456789012345678901234567890N]`, `[42,-42,42,0,0,42,9007199254740993,123456789012345678901234567890]`},
+		{`[1.5 -1.50M 1e9 1.5E-3 2. 3M]`, `[1.5,-1.5,1000000000,0.0015,2,3]`},
 		{`[0x2a -0xFF 1/3 -22/7]`, `[42,-255,"1/3","-22/7"]`},
 		{`[##Inf ##-Inf ##NaN]`, `["##Inf","##-Inf","##NaN"]`},
 		{`(1 [2] #{3 4})`, `[1,[2],[3,4]]`},
-		{`{:k 1, "s" 2 sym 3}`, `{"k":1,"s":2,"sym":3}`},
+		{`[#{10 :b 9 "b" #{} 2.0} #{}]`, `[[2,9,10,[],"b",":b"],[]]`},
+		{`{:k 1, "s" 2 sym 3}`, `{":k":1,"s":2,"sym":3}`},
 		{`{1 2 [1 "a"] 3 nil 4 {:a 1} 5}`, `{"1":2,"[1 \"a\"]":3,"nil":4,"{:a 1}":5}`},
 		{strings.Repeat("{", 3) + "1 2} 3} 4}", `{"{{1 2} 3}":4}`},
-		{`#:ns{:a 1 :b/c 2 "d" 3}`, `{"ns/a":1,"b/c":2,"d":3}`},
+		{`#:ns{:a 1 :b/c 2 "d" 3}`, `{":b/c":2,":ns/a":1,"d":3}`},
 		{`#inst "2024-01-01"`, `"2024-01-01"`},
 		{`#jepsen.independent.tuple [1 [2 3]]`, `[1,[2,3]]`},
-		{`#clojure.lang.MapEntry[:x 1]`, `["x",1]`},
+		{`#clojure.lang.MapEntry[:x 1]`, `[":x",1]`},
 		{`#object[java.lang.Object 0x1f "x"]`, `{"#object":["java.lang.Object",31,"x"]}`},
 		{`[1 ; two` + "\n" + ` #_ 3 #_#_ 4 5 6 #_[7 8]]`, `[1,6]`},
-		{`[[:append :x 1] [:r "y" [1 2]]]`, `[["append","x",1],["r","y",[1,2]]]`},
+		{`[[:append :x 1] [:r "y" [1 2]]]`, `[["append",":x",1],["r","y",[1,2]]]`},
+		{`[[:w :r :w] [:cas :r] [[:r]] :r "r"]`, `[["w",":r",":w"],[":cas",":r"],[["r"]],":r","r"]`},
+		{`[:r :x nil]`, `[":r",":x",null]`},
 	} {
 		h := readEDN(t, `{:type :invoke, :process 0, :value `+c.in+`}`, ReadOptions{})
 		if got := string(h.Value(0)); got != c.want {
@@ -61,7 +65,7 @@ func TestEDNOps(t *testing.T) {
 	want := `{"index":0,"time":5,"process":3,"type":"invoke","f":"cas","value":[1,2]}
 {"index":1,"time":1,"process":"nemesis","type":"info","f":"start-partition"}
 {"index":2,"time":2,"process":3,"type":"fail","f":"cas","value":[1,2],"node":"n1","error":"not-held"}
-{"index":3,"time":3,"process":4,"type":"invoke","key":"k"}
+{"index":3,"time":3,"process":4,"type":"invoke","key":":k"}
 {"index":4,"time":4,"process":4,"type":"info","error":"[\"timeout\",5]","exception":{"via":[{"type":"java.net.SocketTimeoutException"}]}}
 `
 	list := []string{
@@ -106,6 +110,8 @@ func TestEDNMalformed(t *testing.T) {
 		{`{:value \toolong}`, `h.edn:2: column 9: got '\\', want a character such as \a, \newline or \u0061, not \toolong`},
 		{`{:value [1}`, `h.edn:2: column 11: got '}', want a form`},
 		{`{:value ::k}`, `h.edn:2: column 10: got ':', want a keyword with one colon`},
+		{`{:process 1 :type :ok :value #{1 2 1.0}}`, `h.edn:2: a set has 1 twice`},
+		{`{:process 1 :type :invoke :value {:a 1 :a 2}}`, `h.edn:2: op 1 (process 1, invoke ): value {":a":1,":a":2}: member ":a" appears twice`},
 		{`42`, `h.edn:2: column 1: got '4', want an op: {…}`},
 		{`}`, `h.edn:2: column 1: got '}', want an op: {…}`},
 		{`#op [1]`, `h.edn:2: column 5: got '[', want an op: {…}`},
@@ -156,7 +162,9 @@ func TestWriteEDN(t *testing.T) {
 	op.Ext["obj"] = raw(`{"a b":1,"#x":2}`)
 	op.Ext["tag"] = raw(`{"#x.Y": [1e400, 123456789012345678901234567890, 0.1, 1e-400, 0.12345678901234567890, -0.0]}`)
 	op.Ext["inst"] = raw(`{"#inst":"x"}`)
+	op.Ext["word"] = raw(`[":k",{":k":"::k"}]`)
 	h, err := Of(op,
+		Op{Process: 1, Type: Invoke, F: "w", Value: raw(`[":k","::k",": k","k",{":k":1,"::k":2,"k":3,"k l":4,"#t":[":k"]},[":k","r"],{"#t":{"k":":k"}}]`), Key: raw(`":k"`)},
 		Op{Process: 0, Type: Invoke, F: "txn", Value: raw(`[["append","x",1],["r",["r"],null]]`)},
 		Op{Process: Named("nemesis/kill"), Type: Info, F: "a b", Value: raw(`[["append"]]`)})
 	if err != nil {
@@ -165,15 +173,17 @@ func TestWriteEDN(t *testing.T) {
 	delete(op.Ext, "obj")
 	delete(op.Ext, "tag")
 	delete(op.Ext, "inst")
+	delete(op.Ext, "word")
 	var b bytes.Buffer
 	if err := WriteEDN(&b, h); err != nil {
 		t.Fatal(err)
 	}
 	want := `{:index 0, :time 1500, :process 3, :type :invoke, :f :cas, :value [1 9007199254740993], :key "k1", :node "n2", :final true, ` +
 		`:error "a \"quoted\"\n\\reason\u0001 ü", :lamport 9223372036854775809N, :dot ["n1" 2], :inst {"#inst" "x"}, :obj {"a b" 1, "#x" 2}, ` +
-		`:tag #x.Y [1e400M 123456789012345678901234567890N 0.1 1e-400M 0.12345678901234567890M -0.0], :vv {:n1 2}, "ü\"" nil}
-{:index 1, :time 0, :process 0, :type :invoke, :f :txn, :value [[:append "x" 1] [:r ["r"] nil]]}
-{:index 2, :time 0, :process :nemesis/kill, :type :info, :f "a b", :value [["append"]]}
+		`:tag #x.Y [1e400M 123456789012345678901234567890N 0.1 1e-400M 0.12345678901234567890M -0.0], :vv {:n1 2}, :word [":k" {":k" "::k"}], "ü\"" nil}
+{:index 1, :time 0, :process 1, :type :invoke, :f :w, :value [:k ":k" ": k" "k" {"#t" [:k], ":k" 2, :k 1, "k" 3, "k l" 4} [:k "r"] #t {"k" :k}], :key :k}
+{:index 2, :time 0, :process 0, :type :invoke, :f :txn, :value [[:append "x" 1] [:r ["r"] nil]]}
+{:index 3, :time 0, :process :nemesis/kill, :type :info, :f "a b", :value [["append"]]}
 `
 	if got := b.String(); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)

@@ -11,7 +11,8 @@ import (
 // WriteEDN writes h as Jepsen does, an op a line, for Jepsen's own tools. The
 // type, f, names of processes and the names of fields are keywords; so are,
 // in the values of transactions (f is txn, or none), the names of
-// micro-operations: [[:append "x" 1] [:r "y" nil]]. Other strings are strings.
+// micro-operations: [[:append "x" 1] [:r "y" nil]]. Other strings of values and
+// keys are strings, but for those that stand for keywords (edn_scan.go).
 // Of numbers, integers beyond 64 bits end in N, and those that a double cannot
 // hold in M. Reading it again gives h, except that the JSON of values is spelt
 // one way: without white space, and with as few escapes as can be.
@@ -57,7 +58,7 @@ func appendEDN(dst []byte, op Op) []byte {
 	if len(op.Ext) > 0 {
 		eachMember(appendMembers(nil, op.Ext), func(name, value []byte) bool {
 			dst = append(appendName(append(dst, ", "...), string(name)), ' ')
-			dst, _ = ednValue(dst, value, 0, 0)
+			dst, _ = ednValue(dst, value, 0, fieldLevel)
 			return true
 		})
 	}
@@ -65,8 +66,11 @@ func appendEDN(dst []byte, op Op) []byte {
 }
 
 // Levels of the value of a transaction: a list of micro-operations, which are
-// lists that begin with their name.
+// lists that begin with their name. In other values the level is 0, and in
+// fields that Op does not have fieldLevel, at any depth.
 const (
+	fieldLevel = -1
+
 	txnLevel  = 1
 	mopLevel  = 2
 	nameLevel = 3
@@ -79,7 +83,7 @@ func ednValue(dst, b []byte, i, level int) (_ []byte, after int) {
 	case '[':
 		return ednArray(dst, b, i, level)
 	case '{':
-		return ednObject(dst, b, i)
+		return ednObject(dst, b, i, min(level, 0))
 	}
 	after, err := skipValue(b, i, 0)
 	if err != nil {
@@ -92,19 +96,32 @@ func ednValue(dst, b []byte, i, level int) (_ []byte, after int) {
 		dst = append(dst, v...)
 	case v[0] != '"':
 		dst = ednNumber(dst, v)
-	case level == nameLevel:
+	case level == nameLevel && microOps[string(unquote(v))]:
 		dst = appendName(dst, string(unquote(v)))
-	default:
+	case level == fieldLevel:
 		dst = appendString(dst, string(unquote(v)))
+	default:
+		dst = appendWord(dst, string(unquote(v)))
 	}
 	return dst, after
+}
+
+// appendWord appends a string of a value, which may stand for a keyword.
+func appendWord(dst []byte, s string) []byte {
+	if !likeKeyword(s) {
+		return appendString(dst, s)
+	}
+	if s[1] == ':' {
+		return appendString(dst, s[1:])
+	}
+	return append(dst, s...)
 }
 
 func ednArray(dst, b []byte, i, level int) (_ []byte, after int) {
 	if level == txnLevel || level == mopLevel {
 		level++
 	} else {
-		level = 0
+		level = min(level, 0)
 	}
 	dst = append(dst, '[')
 	for i = skipSpace(b, i+1); b[i] != ']'; {
@@ -120,9 +137,9 @@ func ednArray(dst, b []byte, i, level int) (_ []byte, after int) {
 	return append(dst, ']'), i + 1
 }
 
-func ednObject(dst, b []byte, i int) (_ []byte, after int) {
+func ednObject(dst, b []byte, i, level int) (_ []byte, after int) {
 	if tag, value, ok := taggedObject(b, i); ok {
-		dst, i = ednValue(append(append(dst, tag...), ' '), b, value, 0)
+		dst, i = ednValue(append(append(dst, tag...), ' '), b, value, level)
 		return dst, skipSpace(b, i) + 1
 	}
 	dst = append(dst, '{')
@@ -132,8 +149,12 @@ func ednObject(dst, b []byte, i int) (_ []byte, after int) {
 			dst = append(dst, ", "...)
 		}
 		nameEnd, value, _ := skipName(b, i)
-		dst = appendName(dst, string(unquote(b[i:nameEnd])))
-		dst, i = ednValue(append(dst, ' '), b, value, 0)
+		if name := string(unquote(b[i:nameEnd])); level == fieldLevel {
+			dst = appendName(dst, name)
+		} else {
+			dst = appendWord(dst, name)
+		}
+		dst, i = ednValue(append(dst, ' '), b, value, level)
 		i, more, _ = skipComma(b, i)
 	}
 	return append(dst, '}'), i

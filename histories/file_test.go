@@ -104,7 +104,7 @@ func TestSniff(t *testing.T) {
 func TestReadArray(t *testing.T) {
 	const text = "[{\"process\":0,\"type\":\"invoke\",\"value\":[1,\n2]},\n {\"process\":0,\n \"type\":\"ok\"}\n]\n"
 	h := read(t, text, ReadOptions{})
-	if h.Len() != 2 || string(h.Value(0)) != "[1, 2]" || h.Type(1) != OK {
+	if h.Len() != 2 || string(h.Value(0)) != "[1,2]" || h.Type(1) != OK {
 		t.Errorf("got %s", write(t, h))
 	}
 	if got := read(t, "[ ]", ReadOptions{}); got.Len() != 0 {

@@ -103,10 +103,37 @@ func TestReadLongLines(t *testing.T) {
 	wantEqual(t, read(t, write(t, h), ReadOptions{}), h)
 }
 
-func TestReadKeepsBytes(t *testing.T) {
+// The values and keys of calls become canonical; all else stays as it is.
+func TestReadCanonical(t *testing.T) {
 	line := `{"index":0,"time":1,"process":0,"type":"invoke","f":"w","value":[1e400, -0.0,"\u00e9\/",123456789012345678901234567890],"key":{"b":1,"a":2.50},"dot":[ 9007199254740993 ]}` + "\n"
-	if got := write(t, read(t, line, ReadOptions{})); got != line {
-		t.Errorf("got  %swant %s", got, line)
+	want := `{"index":0,"time":1,"process":0,"type":"invoke","f":"w","value":[1e400,0,"é/",123456789012345678901234567890],"key":{"a":2.5,"b":1},"dot":[ 9007199254740993 ]}` + "\n"
+	if got := write(t, read(t, line, ReadOptions{})); got != want {
+		t.Errorf("got  %swant %s", got, want)
+	}
+	for _, record := range []string{
+		`{"index":0,"time":1,"process":"n1","type":"info","f":"applied","value":{"b":1.0, "a":"\u00e9"}}`,
+		`{"index":0,"time":1,"process":"nemesis","type":"invoke","f":"inject","value":{"b":1.0, "a":"\u00e9"}}`,
+	} {
+		if got := write(t, read(t, record, ReadOptions{})); got != record+"\n" {
+			t.Errorf("got  %swant %s", got, record)
+		}
+	}
+	h := read(t, `{"process":0,"type":"invoke","key":"a"}
+{"process":1,"type":"invoke","key":"\u0061","value": null }
+{"process":0,"type":"ok","key":{"b":1,"a":2}}
+{"process":1,"type":"ok","key":{"a":2e0,"b":1},"value":{ }}
+{"process":"a user","type":"invoke","value":1.0}
+{"process":"a user","type":"ok","value":2.0}
+`, ReadOptions{})
+	if h.KeyID(0) != h.KeyID(1) || h.KeyID(2) != h.KeyID(3) || h.KeyID(0) == h.KeyID(2) || h.Value(1) != nil || string(h.Value(3)) != "{}" {
+		t.Errorf("equal keys are not one: %s", write(t, h))
+	}
+	if string(h.Value(4)) != "1" || string(h.Value(5)) != "2" {
+		t.Errorf("a named process that invokes is not a client: %s", write(t, h))
+	}
+	_, _, err := Read(strings.NewReader(`{"process":0,"type":"invoke","value":1}`+"\n"+`{"process":0,"type":"ok","value":{"a":1,"\u0061":2}}`), "h.jsonl", ReadOptions{})
+	if want := `h.jsonl:2: op 1 (process 0, ok ): value {"a":1,"\u0061":2}: member "a" appears twice`; err == nil || err.Error() != want {
+		t.Errorf("a doubled member: got %v, want %s", err, want)
 	}
 }
 
