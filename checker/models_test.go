@@ -49,6 +49,10 @@ func TestModels(t *testing.T) {
 		{"register", "0 write 1; 0 read 1", Valid},
 		{"register", "0 write [1, 2]; 0 read [1,2]", Valid}, // spaces do not matter
 		{"register", "0 write {\"a\": \"x y\"}; 0 read {\"a\":\"x y\"}", Valid},
+		{"register", `0 write {"b":[1.0,1e3],"a":"<ü"}; 0 read {"a":"\u003c\u00fc", "b":[1,1000]}`, Valid}, // values are compared as values
+		{"register", `0 write {"a":1}; 0 read {"a":2}`, Invalid},
+		{"register", `0 write 1; 0 read "1"`, Invalid},
+		{"register", `0 write 9007199254740993; 0 read 9007199254740992`, Invalid}, // a double cannot tell them apart
 		{"register", "0 write! 1; 0 read null", Valid},
 		{"register", "0 write! 1; 0 read 1", Invalid},
 		{"register", "0 write 1 @a; 0 read null @b", Valid},
@@ -61,6 +65,7 @@ func TestModels(t *testing.T) {
 
 		{"queue", "0 enqueue 1; 0 enqueue 2; 0 dequeue 1; 0 dequeue 2; 0 dequeue null", Valid},
 		{"queue", "0 enqueue 1; 0 enqueue 2; 0 dequeue 2", Invalid},
+		{"queue", `0 enqueue {"a":1.0,"b":"<"}; 0 dequeue {"b":"\u003c","a":1}`, Valid},
 		{"queue", "0 enqueue 1; 0 enqueue 2; 1 dequeue?; 0 dequeue 2", Valid},
 		{"queue", "0 enqueue 1; 1 dequeue?; 0 dequeue null", Valid},
 		{"queue", "1 dequeue?; 0 enqueue 1; 0 dequeue 1", Valid},
@@ -68,6 +73,7 @@ func TestModels(t *testing.T) {
 		{"queue", "0 dequeue! 1; 0 dequeue null", Valid},
 		{"stack", "0 push 1; 0 push 2; 0 pop 2; 0 pop 1; 0 pop null", Valid},
 		{"stack", "0 push 1; 0 push 2; 0 pop 1", Invalid},
+		{"stack", `0 push 1.0; 0 push "\u003c"; 0 pop "<"; 0 pop 1`, Valid},
 		{"stack", "0 push 1; 0 push 2; 1 pop?; 0 pop 1", Valid},
 
 		{"mutex", "0 acquire; 0 release; 1 acquire; 1 release", Valid},
@@ -82,6 +88,8 @@ func TestModels(t *testing.T) {
 
 		{"counter", "0 add 2; 0 add -5; 0 read -3", Valid},
 		{"counter", "0 add 2; 0 read 3", Invalid},
+		{"counter", "0 add 1234567890123456789; 0 add 1.0; 0 read 1234567890123456790", Valid},
+		{"counter", "0 add 1234567890123456789; 0 read 1234567890123456788", Invalid},
 		{"counter", "0 add? 2; 1 read 2; 1 read 2", Valid},
 		{"counter", "0 add? 2; 1 read 2; 1 read 0", Invalid},
 		{"counter", "0 add! 2; 1 read 2", Invalid},
@@ -94,6 +102,7 @@ func TestModels(t *testing.T) {
 		{"multi-register", `0 txn? [["w",1,5],["w",2,5]]; 1 txn [["r",1,5]]; 1 txn [["r",2,null]]`, Invalid},
 		{"multi-register", `0 txn? [["r",1,7],["w",2,5]]; 1 txn [["r",2,5]]`, Valid}, // what it read is not known
 		{"multi-register", `0 txn [["r",1,7]]`, Invalid},
+		{"multi-register", `0 txn [["w",{"a":1,"b":2},1.0]]; 0 txn [["r",{"b":2,"a":1.0},1]]`, Valid},
 		{"multi-register", `0 txn [["w",1,5]] @a; 0 txn [["r",1,5]] @b`, Valid}, // keys are in the transaction
 	} {
 		c, err := ByName("linearizable", options{"model": raw("%q", test.model)})

@@ -1,11 +1,11 @@
 package checker
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/node"
 )
 
 // RegisterOptions adapt the register. The zero value is a register that holds
@@ -37,8 +37,8 @@ const (
 )
 
 // Register is a register with the operations read() → v, write(v) and
-// cas([old, new]), one register for each key. Values are compared as JSON
-// text without spaces.
+// cas([old, new]), one register for each key. Values are compared as
+// node.Canon does.
 //
 // If the values written are all different, which a good workload sees to, the
 // check takes linear time (checks of chains of values); otherwise it is a
@@ -115,16 +115,14 @@ func decodeRegister(c histories.Call) (RegisterCall, error) {
 	return RegisterCall{}, fmt.Errorf("op %d: f %q: a register has read, write and cas", c.Invoke.Index, c.Invoke.F)
 }
 
-// text is raw without spaces; nothing is null.
+// text is raw as all equal values are written; nothing is null. What is no JSON
+// equals itself alone.
 func text(raw []byte) string {
 	if len(raw) == 0 {
 		return "null"
 	}
-	if bytes.ContainsAny(raw, " \n\t\r") {
-		var b bytes.Buffer
-		if json.Compact(&b, raw) == nil {
-			return b.String()
-		}
+	if canonical, err := node.Canon(raw); err == nil {
+		raw = canonical
 	}
 	return string(raw)
 }

@@ -1,12 +1,17 @@
 package checker
 
+import (
+	"bytes"
+	"strconv"
+)
+
 // Records are flat objects, and there are millions of them: their fields are
 // cut out of the text without building a tree of it. The text was accepted by
 // a JSON decoder before, so it is well formed; of a text that is not, a field
 // is not found.
 
 // field returns the text of the named member of the object raw, or nil. The
-// name must not need escaping.
+// name must not need escaping; in a history that was EDN it may be a keyword.
 func field(raw []byte, name string) []byte {
 	i := skipSpace(raw, 0)
 	if i >= len(raw) || raw[i] != '{' {
@@ -15,7 +20,7 @@ func field(raw []byte, name string) []byte {
 	i = skipSpace(raw, i+1)
 	for i < len(raw) && raw[i] == '"' {
 		end := skipValue(raw, i)
-		key := raw[i+1 : max(end-1, i+1)]
+		key := bytes.TrimPrefix(raw[i+1:max(end-1, i+1)], []byte(":"))
 		i = skipSpace(raw, end)
 		if i >= len(raw) || raw[i] != ':' {
 			return nil
@@ -66,23 +71,20 @@ func elements(raw []byte, yield func([]byte)) bool {
 	return false
 }
 
-// integer reads raw as a whole number of at most 18 digits.
+// integer reads raw as a whole number of 64 bits.
 func integer(raw []byte) (n int64, ok bool) {
-	digits := raw
-	if len(raw) > 0 && raw[0] == '-' {
-		digits = raw[1:]
-	}
-	if len(digits) == 0 || len(digits) > 18 {
-		return 0, false
-	}
+	digits := bytes.TrimPrefix(raw, []byte("-"))
+	plain := 0 < len(digits) && len(digits) <= 18
 	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
+		plain = plain && '0' <= c && c <= '9'
 		n = 10*n + int64(c-'0')
 	}
-	if len(digits) < len(raw) {
-		n = -n
+	switch {
+	case !plain: // 1.0 is whole too
+		n, err := strconv.ParseInt(text(raw), 10, 64)
+		return n, err == nil
+	case len(digits) < len(raw):
+		return -n, true
 	}
 	return n, true
 }
