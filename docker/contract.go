@@ -30,8 +30,9 @@ const (
 	// back what was not synced.
 	powerFile = "power"
 
-	exitPanic = 134 // of a node that panicked
-	exitGo    = 2   // of a Go program that panicked
+	exitKilled = 137 // by SIGKILL
+	exitPanic  = 134 // of a node that panicked
+	exitGo     = 2   // of a Go program that panicked
 )
 
 // stopGrace is how long a node may take to end when it is asked to. A test sets
@@ -87,9 +88,10 @@ type clockSetting struct {
 
 // clockReading is a node's clocks and the machine's, at one instant; in ns.
 type clockReading struct {
-	Offset  time.Duration `json:"offset"`  // of the time of day from the machine's
-	Drifted time.Duration `json:"drifted"` // of which this is what drift left behind
-	Rate    float64       `json:"rate"`    // how fast the clocks run
+	Now      time.Duration `json:"now"`       // monotonic
+	Wall     time.Duration `json:"wall"`      // the time of day
+	TrueWall time.Duration `json:"true_wall"` // the machine's
+	Drifted  time.Duration `json:"drifted"`   // of Now, what drift has left behind
 }
 
 // clocks is the setting that the leases make for node.

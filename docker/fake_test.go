@@ -156,6 +156,74 @@ func TestEmptyPartition(t *testing.T) {
 	}
 }
 
+// A one-way cut is one if messages pass the other way; and if something was sent.
+func TestOneWay(t *testing.T) {
+	f := fault("p", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n1": {"n2"}}})
+	for _, c := range []struct {
+		name  string
+		links map[string]agent.Link // from>to
+		want  bool
+	}{
+		{"one way", nil, true},
+		{"both ways", map[string]agent.Link{"n1>n2": {Dialed: "timeout"}}, false},
+		{"the other way", map[string]agent.Link{"n1>n2": {Dialed: "timeout"}, "n2>n1": {Got: 5, Dialed: "connected"}}, false},
+		{"messages pass, and calls do not", map[string]agent.Link{"n2>n1": {Got: 5, Dialed: "timeout"}}, false},
+		{"nothing could be called", map[string]agent.Link{"n2>n1": {Dialed: "no route to host"}}, false},
+		{"nothing could be sent", map[string]agent.Link{"n2>n1": {Sent: -1, Dialed: "timeout"}}, false},
+	} {
+		w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response {
+			if r.Probe == nil {
+				return through(node, r, true)
+			}
+			way := node + ">" + r.Probe.To[0]
+			l, ok := c.links[way]
+			if !ok {
+				return through(node, r, way != "n2>n1")
+			}
+			l.Sent += r.Probe.Count
+			if l.Sent < r.Probe.Count {
+				l.Sent = 0
+			}
+			return agent.Response{Links: []agent.Link{l}}
+		})
+		w.leases = leases{f}
+		if e := seen(t, w, f, true); e.Verified != c.want {
+			t.Errorf("%s: verified %v: %+v", c.name, e.Verified, e)
+		}
+	}
+}
+
+// A clock is watched: what it says of its rate counts for nothing.
+func TestClockIsWatched(t *testing.T) {
+	for _, c := range []struct {
+		runs, says float64
+		want       bool
+	}{{1.1, 1.1, true}, {1, 1.1, false}, {1.1, 1, true}, {0.9, 1.1, false}} {
+		begun := time.Now()
+		w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response {
+			passed := time.Since(begun)
+			own := time.Duration(float64(passed) * c.runs)
+			reading := map[string]any{"now": own, "drifted": own - passed, "true_wall": passed, "wall": own, "rate": c.says}
+			return agent.Response{Answer: &agent.Answer{Status: http.StatusOK, Body: histories.Encode(reading)}}
+		})
+		f := fault("d", nemesis.Clock, nemesis.Params{Shape: "drift", Drift: 0.1}, "n1")
+		w.leases = leases{f}
+		if e := seen(t, w, f, true); e.Verified != c.want {
+			t.Errorf("a clock that runs at %v and says %v: %+v", c.runs, c.says, e)
+		}
+	}
+}
+
+// A node that nobody can call for another reason is not cut from its clients.
+func TestDeadIsNotDeaf(t *testing.T) {
+	w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response { return through(node, r, true) })
+	m := w.byName["n1"]
+	m.address = "127.0.0.1:1"
+	if checks := m.seeDeaf(t.Context(), true); checks[0].OK {
+		t.Errorf("a node that refuses calls is cut from its clients: %+v", checks)
+	}
+}
+
 // A fault of which nothing could be seen is not verified, whatever hides it.
 func TestHiddenInjection(t *testing.T) {
 	w := fakeWorld(t, nil, nil)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,17 @@ var oneOfEach = []nemesis.Fault{
 	{ID: "bandwidth", Kind: nemesis.Bandwidth, Targets: []string{"n2"}, Params: nemesis.Params{Rate: 100_000}},
 	{ID: "client", Kind: nemesis.Client, Targets: []string{"n2"}},
 	{ID: "membership", Kind: nemesis.Membership, Targets: []string{"n2"}},
+}
+
+// aimed has the faults that can be aimed at one link, here from n3 to n2, and a
+// partition that cuts it one way.
+var aimed = []nemesis.Fault{
+	{ID: "one-way", Kind: nemesis.Partition, Params: nemesis.Params{Drop: map[string][]string{"n2": {"n3"}}}},
+	{ID: "loss-link", Kind: nemesis.Loss, Params: nemesis.Params{Probability: 0.3, From: "n3", To: "n2"}},
+	{ID: "delay-link", Kind: nemesis.Delay, Params: nemesis.Params{Delay: 50 * ms, From: "n3", To: "n2"}},
+	{ID: "duplicate-link", Kind: nemesis.Duplicate, Params: nemesis.Params{Probability: 0.2, From: "n3", To: "n2"}},
+	{ID: "reorder-link", Kind: nemesis.Reorder, Params: nemesis.Params{Probability: 0.3, Delay: 20 * ms, From: "n3", To: "n2"}},
+	{ID: "bandwidth-link", Kind: nemesis.Bandwidth, Params: nemesis.Params{Rate: 100_000, From: "n3", To: "n2"}},
 }
 
 func on(kind nemesis.Kind, id, node string) nemesis.Fault {
@@ -165,6 +177,25 @@ func TestCluster(t *testing.T) {
 		d.cure(f)
 	})
 
+	part("one link", func(t *testing.T) {
+		for _, f := range aimed {
+			d.inject(f)
+			for _, link := range [][2]string{{"n1", "n2"}, {"n2", "n3"}, {"n3", "n1"}} {
+				same := f
+				same.ID, same.Params.Drop = "elsewhere", nil
+				if f.Kind == nemesis.Partition {
+					same.Params.Drop = map[string][]string{link[1]: {link[0]}}
+				} else {
+					same.Params.From, same.Params.To = link[0], link[1]
+				}
+				if e := seen(t, d.w, same, false); !e.Verified {
+					t.Errorf("%s is seen from %s to %s as well: %+v", f.ID, link[0], link[1], e)
+				}
+			}
+			d.cure(f)
+		}
+	})
+
 	part("power", func(t *testing.T) {
 		for _, how := range []string{"running", "paused", "down"} {
 			d.do("n1", "write", "durable")
@@ -199,7 +230,9 @@ func TestCluster(t *testing.T) {
 		kill, stop, pause := on(nemesis.Kill, "l1", "n2"), on(nemesis.Stop, "l2", "n2"), on(nemesis.Pause, "l3", "n2")
 		d.inject(pause)
 		d.inject(kill)
-		d.inject(stop)
+		if e, done := d.nemesis(nemesis.InjectOp(stop)); done.Type != histories.Info || e.Verified || len(e.Holders) != 1 || e.Holders[0] != "l1" {
+			t.Errorf("a dead node is stopped: %s %+v", done.Type, e)
+		}
 		if e := d.cure(kill); len(e.Holders) == 0 || len(e.Checks) != 0 {
 			t.Errorf("the kill was cured while others held the node: %+v", e)
 		}
@@ -228,7 +261,7 @@ func TestCluster(t *testing.T) {
 		}
 		d.cure(kill)
 		r, err := d.w.byName["n2"].readClock(t.Context())
-		if err != nil || r.Offset-r.Drifted != 5*time.Second {
+		if err != nil || r.offset() != 5*time.Second {
 			t.Errorf("clock after the restart: %+v %v", r, err)
 		}
 		d.cure(jump)
@@ -308,6 +341,29 @@ func TestCluster(t *testing.T) {
 	if n := bytes.Count([]byte(read(t, cfg, "n3", "log")), []byte("n3 begins, uid 1000")); n != 2 {
 		t.Errorf("the log of n3 tells of %d lives, want 2", n)
 	}
+}
+
+// A node that is killed keeps what it has written: that is no loss of power.
+// Nor is one that had to be killed one that stopped.
+func TestDownIsNotAllThatIsSeen(t *testing.T) {
+	d := start(t, config(t, 1))
+	d.do("n1", "write", "not synced")
+	kill := on(nemesis.Kill, "k", "n1")
+	d.inject(kill)
+	for _, c := range []struct {
+		kind nemesis.Kind
+		want []bool // of each check
+	}{{nemesis.Kill, []bool{true}}, {nemesis.Stop, []bool{false}}, {nemesis.Power, []bool{true, false}}} {
+		var got []bool
+		checks := d.w.byName["n1"].seeDown(t.Context(), on(c.kind, "x", "n1"), true)
+		for _, check := range checks {
+			got = append(got, check.OK)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("a killed node, taken for one of %s: %+v", c.kind, checks)
+		}
+	}
+	d.cure(kill)
 }
 
 func read(t *testing.T, cfg Config, node, name string) string {

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -21,12 +22,18 @@ func (ls leases) on(node string, kinds ...nemesis.Kind) (found leases) {
 	return found
 }
 
-// cut tells whether some partition keeps to from hearing from.
-func (ls leases) cut(from, to string) bool {
-	return slices.ContainsFunc(ls, func(l nemesis.Fault) bool {
-		return l.Kind == nemesis.Partition && slices.Contains(l.Params.Drop[to], from)
-	})
+// between returns those of kind k that act on messages from one node to another.
+func (ls leases) between(from, to string, k nemesis.Kind) (found leases) {
+	for _, l := range ls {
+		if l.Kind == k && l.ActsOn(from, to) {
+			found = append(found, l)
+		}
+	}
+	return found
 }
+
+// cut tells whether some partition keeps to from hearing from.
+func (ls leases) cut(from, to string) bool { return len(ls.between(from, to, nemesis.Partition)) > 0 }
 
 func (ls leases) find(id string) int {
 	return slices.IndexFunc(ls, func(l nemesis.Fault) bool { return l.ID == id })
@@ -61,31 +68,34 @@ func (ls leases) rules(node string, nodes []string) agent.Rules {
 			r.Deaf = append(r.Deaf, from)
 		}
 	}
-	for _, l := range ls.on(node, nemesis.Loss, nemesis.Delay, nemesis.Reorder, nemesis.Bandwidth, nemesis.Client) {
+	rates := map[string]int64{}
+	for _, l := range ls {
 		p := l.Params
-		switch l.Kind {
-		case nemesis.Loss:
-			r.Loss = append(r.Loss, p.Probability)
-		case nemesis.Delay, nemesis.Reorder:
+		at := slices.Contains(l.Targets, node)
+		switch {
+		case l.Kind == nemesis.Loss && (at || p.To == node):
+			r.Loss = append(r.Loss, agent.Loss{From: p.From, Probability: p.Probability})
+		case (l.Kind == nemesis.Delay || l.Kind == nemesis.Reorder) && (at || p.To == node):
 			r.Hold = append(r.Hold, hold(l))
-		case nemesis.Bandwidth:
-			r.Rate = slower(r.Rate, p.Rate)
-		case nemesis.Client:
+		case l.Kind == nemesis.Bandwidth && (at || p.From == node):
+			rates[p.To] = slower(rates[p.To], p.Rate)
+		case l.Kind == nemesis.Client && at:
 			r.Client = true
 		}
 	}
+	for _, to := range slices.Sorted(maps.Keys(rates)) {
+		r.Rate = append(r.Rate, agent.Rate{To: to, Rate: rates[to]})
+	}
 	for _, to := range nodes {
-		for _, l := range ls.on(to, nemesis.Duplicate) {
-			if to != node {
-				r.Duplicate = append(r.Duplicate, agent.Duplicate{To: to, Probability: l.Params.Probability})
-			}
+		for _, l := range ls.between(node, to, nemesis.Duplicate) {
+			r.Duplicate = append(r.Duplicate, agent.Duplicate{To: to, Probability: l.Params.Probability})
 		}
 	}
 	return r
 }
 
 func hold(l nemesis.Fault) agent.Hold {
-	h := agent.Hold{Probability: 1, Delay: time.Duration(l.Params.Delay), Jitter: time.Duration(l.Params.Jitter)}
+	h := agent.Hold{From: l.Params.From, Probability: 1, Delay: time.Duration(l.Params.Delay), Jitter: time.Duration(l.Params.Jitter)}
 	if l.Kind == nemesis.Reorder {
 		h.Probability, h.Jitter = l.Params.Probability, 0
 	}
@@ -110,17 +120,20 @@ type way struct {
 
 func (ls leases) way(from, to string) way {
 	w := way{cut: ls.cut(from, to)}
-	for _, l := range ls.on(to, nemesis.Loss) {
-		w.loss = either(w.loss, l.Params.Probability)
-	}
-	for _, l := range ls.on(to, nemesis.Duplicate) {
-		w.duplicate = either(w.duplicate, l.Params.Probability)
-	}
-	for _, l := range ls.on(to, nemesis.Delay, nemesis.Reorder) {
-		w.holds = append(w.holds, hold(l))
-	}
-	for _, l := range ls.on(from, nemesis.Bandwidth) {
-		w.rate = slower(w.rate, l.Params.Rate)
+	for _, l := range ls {
+		if !l.ActsOn(from, to) {
+			continue
+		}
+		switch l.Kind {
+		case nemesis.Loss:
+			w.loss = either(w.loss, l.Params.Probability)
+		case nemesis.Duplicate:
+			w.duplicate = either(w.duplicate, l.Params.Probability)
+		case nemesis.Delay, nemesis.Reorder:
+			w.holds = append(w.holds, hold(l))
+		case nemesis.Bandwidth:
+			w.rate = slower(w.rate, l.Params.Rate)
+		}
 	}
 	return w
 }
@@ -128,26 +141,53 @@ func (ls leases) way(from, to string) way {
 // either is the probability that one of two independent events happens.
 func either(p, q float64) float64 { return 1 - (1-p)*(1-q) }
 
-// holders are the leases that hide, at node or on the way to it from peer, the
-// end of f: they do the same there, or keep the node from answering.
-func (ls leases) holders(f nemesis.Fault, node, peer string) (ids []string) {
+// holders are the leases that hide, at node, the end of f: they do the same
+// there, or keep the node from answering. Of links, see inTheWay.
+func (ls leases) holders(f nemesis.Fault, node string) (ids []string) {
+	if linked(f.Kind) {
+		return nil
+	}
 	for _, l := range ls {
-		var holds bool
-		silent := (takesDown(l.Kind) || l.Kind == nemesis.Pause) && slices.Contains(l.Targets, node)
-		switch {
-		case l.ID == f.ID:
-		case f.Kind == nemesis.Partition:
-			holds = l.Kind == f.Kind && slices.Contains(l.Params.Drop[node], peer)
-		case takesDown(f.Kind) || f.Kind == nemesis.Pause || f.Kind == nemesis.Clock:
-			holds = silent || l.Kind == f.Kind && slices.Contains(l.Targets, node)
-		case f.Kind == nemesis.Client:
-			holds = silent || l.Kind == f.Kind && slices.Contains(l.Targets, node)
-		default:
-			holds = l.Kind == f.Kind && slices.Contains(l.Targets, node)
-		}
-		if holds {
+		silent := takesDown(l.Kind) || l.Kind == nemesis.Pause
+		if l.ID != f.ID && (silent || l.Kind == f.Kind) && slices.Contains(l.Targets, node) {
 			ids = append(ids, l.ID)
 		}
 	}
 	return ids
+}
+
+// hidden are the leases that keep the beginning of f from being seen at node: it
+// takes effect when they end, or they had its effect before.
+func (ls leases) hidden(f nemesis.Fault, node string) (ids []string) {
+	own := ls.find(f.ID)
+	for i, l := range ls {
+		down := takesDown(l.Kind)
+		var hides bool
+		switch f.Kind {
+		case nemesis.Kill, nemesis.Stop: // power still loses what was not synced
+			hides = down && i < own
+		case nemesis.Pause:
+			hides = down || l.Kind == f.Kind && i < own
+		case nemesis.Client:
+			hides = down || l.Kind == nemesis.Pause || l.Kind == f.Kind && i < own
+		case nemesis.Clock:
+			p, q := f.Params, l.Params
+			swing := l.Kind == f.Kind && q.Shape == "strobe"
+			hides = down || l.Kind == nemesis.Pause || swing && p.Shape == "strobe" ||
+				swing && p.Shape == "jump" && time.Duration(p.Offset-q.Offset).Abs() <= clockTolerance
+		}
+		if hides && l.ID != f.ID && slices.Contains(l.Targets, node) {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
+}
+
+// linked tells whether faults of kind k are about messages between nodes.
+func linked(k nemesis.Kind) bool {
+	switch k {
+	case nemesis.Partition, nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
+		return true
+	}
+	return false
 }

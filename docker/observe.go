@@ -3,10 +3,13 @@ package docker
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/torture-harness/torture/docker/agent"
 	"github.com/torture-harness/torture/nemesis"
 )
 
@@ -16,16 +19,17 @@ const (
 	// attempts to see what should be seen. What is not in force is not seen
 	// however often one looks; what is may be missed on a busy machine.
 	attempts = 3
-	// recovery is how long after a cure a node may take to be back.
-	recovery = 10 * time.Second
 )
 
-// A look is something to be seen at a node, or on the way to it from peer,
-// while the given leases are in force; or else the leases that hide it. A look
-// at nobody is a control: it tells that the fault hits no others.
+// recovery is how long after a cure a node may take to be back. A test sets it.
+var recovery = 10 * time.Second
+
+// A look is something to be seen at a node, while the given leases are in force;
+// or else the leases that hide it. A look at nobody is a control: it tells that
+// the fault hits no others.
 type look struct {
-	node, peer string
-	at         func(leases) (checks []nemesis.Check, holders []string)
+	node string
+	at   func(leases) (checks []nemesis.Check, holders []string)
 }
 
 // observe looks at the victims of f for signs that it is in force; or is over,
@@ -51,23 +55,24 @@ func (w *World) observe(ctx context.Context, f nemesis.Fault, inForce bool, e *n
 }
 
 func (w *World) looks(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
-	if f.Kind == nemesis.Partition {
-		return w.lookAtLinks(ctx, f, inForce)
+	switch {
+	case f.Kind == nemesis.Partition:
+		return w.lookAtCuts(ctx, f, inForce)
+	case linked(f.Kind):
+		return w.lookAtTraffic(ctx, f, inForce)
 	}
 	for _, name := range f.Targets {
 		m := w.byName[name]
 		l := look{node: name}
 		switch f.Kind {
 		case nemesis.Kill, nemesis.Stop, nemesis.Power:
-			l.at = func(leases) ([]nemesis.Check, []string) { return m.seeDown(ctx, inForce), nil }
+			l.at = func(leases) ([]nemesis.Check, []string) { return m.seeDown(ctx, f, inForce), nil }
 		case nemesis.Pause:
 			l.at = func(leases) ([]nemesis.Check, []string) { return m.seePaused(ctx, inForce), nil }
 		case nemesis.Client:
 			l.at = func(leases) ([]nemesis.Check, []string) { return m.seeDeaf(ctx, inForce), nil }
-		case nemesis.Clock:
+		default: // clock
 			l.at = func(ls leases) ([]nemesis.Check, []string) { return m.seeClock(ctx, ls, f, inForce), nil }
-		default: // a kind that is about traffic
-			l.at = func(ls leases) ([]nemesis.Check, []string) { return m.seeTraffic(ctx, ls, f, inForce) }
 		}
 		looks = append(looks, l)
 	}
@@ -80,7 +85,7 @@ func (w *World) looks(ctx context.Context, f nemesis.Fault, inForce bool) (looks
 func (w *World) steadily(ctx context.Context, f nemesis.Fault, inForce bool, l look) (checks []nemesis.Check, holders []string) {
 	for giveUp := time.Now().Add(recovery); ; time.Sleep(50 * time.Millisecond) {
 		ls, version, calm := w.weather()
-		holders = ls.holders(f, l.node, l.peer)
+		holders = ls.holders(f, l.node)
 		if inForce {
 			holders = ls.hidden(f, l.node)
 		}
@@ -116,26 +121,6 @@ func indices[T any](s []T) func(yield func(int) bool) {
 	}
 }
 
-// hidden are the leases that keep the beginning of f from being seen at node:
-// it takes effect when they end.
-func (ls leases) hidden(f nemesis.Fault, node string) (ids []string) {
-	for _, l := range ls {
-		down := takesDown(l.Kind) && slices.Contains(l.Targets, node)
-		still := l.Kind == nemesis.Pause && slices.Contains(l.Targets, node)
-		switch f.Kind {
-		case nemesis.Pause:
-			still = false
-		case nemesis.Client, nemesis.Clock:
-		default:
-			continue
-		}
-		if l.ID != f.ID && (down || still) {
-			ids = append(ids, l.ID)
-		}
-	}
-	return ids
-}
-
 // verdict is a check of whether something, called want, was seen as it should.
 func verdict(node, peer, want, got string, seen, inForce bool) nemesis.Check {
 	if !inForce {
@@ -144,8 +129,9 @@ func verdict(node, peer, want, got string, seen, inForce bool) nemesis.Check {
 	return nemesis.Check{Node: node, Peer: peer, Want: want, Got: got, OK: seen == inForce}
 }
 
-// seeDown looks whether the container is stopped and nobody answers.
-func (m *member) seeDown(ctx context.Context, inForce bool) []nemesis.Check {
+// seeDown looks whether the container is stopped, by the hand of f, and nobody
+// answers.
+func (m *member) seeDown(ctx context.Context, f nemesis.Fault, inForce bool) (checks []nemesis.Check) {
 	if !inForce {
 		wait, cancel := context.WithTimeout(ctx, recovery)
 		defer cancel()
@@ -157,16 +143,54 @@ func (m *member) seeDown(ctx context.Context, inForce bool) []nemesis.Check {
 	}
 	answer := m.answers(ctx, silence)
 	got := c.State.Status
+	if !c.State.Running {
+		got += fmt.Sprintf(" with code %d", c.State.ExitCode)
+	}
 	if answer == nil {
 		got += ", answers"
 	} else {
 		got += ", does not answer"
 	}
-	seen := !c.State.Running && answer != nil
-	if !inForce {
-		seen = !c.State.Running || answer != nil
+	down := !c.State.Running && answer != nil
+	switch {
+	case !inForce:
+		down = !c.State.Running || answer != nil
+	case m.now() == broken:
+		got, down = got+", and ended by itself", false
+	case f.Kind == nemesis.Kill:
+		down = down && c.State.ExitCode == exitKilled
+	case f.Kind == nemesis.Stop: // one that had to be killed was not let end
+		down = down && c.State.ExitCode != exitKilled
 	}
-	return []nemesis.Check{verdict(m.name, "", "down", got, seen, inForce)}
+	checks = append(checks, verdict(m.name, "", "down", got, down, inForce))
+	if f.Kind == nemesis.Power {
+		checks = append(checks, m.seeLost(ctx, inForce))
+	}
+	return checks
+}
+
+// seeLost looks at the disk of a node that lost power: nothing is there, or
+// nothing will be after the next boot, that was not synced. Once it has booted,
+// nothing is left to be lost.
+func (m *member) seeLost(ctx context.Context, inForce bool) nemesis.Check {
+	c := nemesis.Check{Node: m.name, Want: "what was not synced is lost"}
+	r, err := m.link.ask(ctx, agent.Request{Disk: true})
+	switch {
+	case err != nil:
+		c.Got = err.Error()
+	case r.Disk == nil:
+		c.Got = "its agent does not tell of its disk"
+	case !inForce:
+		c.Got, c.OK = "lost", !r.Disk.Doomed
+		if !c.OK {
+			c.Got = "not yet"
+		}
+	case r.Disk.Doomed:
+		c.Got, c.OK = "lost by the next boot", true
+	default:
+		c.Got, c.OK = fmt.Sprintf("%d writes not synced are left", r.Disk.Unsynced), r.Disk.Unsynced == 0
+	}
+	return c
 }
 
 // seePaused looks whether the container is frozen and does not answer.
@@ -199,9 +223,13 @@ func (m *member) seeDeaf(ctx context.Context, inForce bool) []nemesis.Check {
 	var seen bool
 	for range attempts {
 		err := m.visit(ctx, m.address)
-		seen, got = err != nil, "answers"
-		if err != nil {
+		switch seen = errors.Is(err, context.DeadlineExceeded); {
+		case err == nil:
+			got = "answers"
+		case seen:
 			got = "no answer"
+		default: // it is the node that is not well
+			got, seen = err.Error(), !inForce
 		}
 		if inForce || !seen {
 			break

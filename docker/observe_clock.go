@@ -51,21 +51,22 @@ func (m *member) astray(ctx context.Context, ls leases, f nemesis.Fault) (got st
 	case "strobe":
 		return m.strobes(ctx, f)
 	case "drift":
-		r, err := m.readClock(ctx)
+		pace, err := m.pace(ctx)
 		if err != nil {
 			return "", false, err
 		}
-		return fmt.Sprintf("rate %.4f", r.Rate), math.Abs(r.Rate-rate) >= math.Abs(p.Drift)*rate/2, nil
+		// Nearer to what it is with f than to what it is without.
+		return fmt.Sprintf("rate %.4f", pace), math.Abs(pace-rate*(1+p.Drift)) < math.Abs(pace-rate), nil
 	default: // jump
 		r, err := m.readClock(ctx)
 		if err != nil {
 			return "", false, err
 		}
-		jumped := r.Offset - r.Drifted - others
+		jumped := r.offset() - others
 		for _, s := range swings {
 			seen = seen || (jumped-s-time.Duration(p.Offset)).Abs() <= clockTolerance
 		}
-		return fmt.Sprintf("offset %v", r.Offset), seen, nil
+		return fmt.Sprintf("offset %v", r.Wall-r.TrueWall), seen, nil
 	}
 }
 
@@ -78,13 +79,35 @@ func (m *member) strobes(ctx context.Context, f nemesis.Fault) (got string, seen
 		if err != nil {
 			return "", false, err
 		}
-		low, high = min(low, r.Offset-r.Drifted), max(high, r.Offset-r.Drifted)
+		low, high = min(low, r.offset()), max(high, r.offset())
 		if seen = high-low >= offset.Abs()-clockTolerance; seen {
 			break
 		}
 		time.Sleep(min(period/4, 20*time.Millisecond))
 	}
 	return fmt.Sprintf("swings %v", high-low), seen, nil
+}
+
+// offset is what has set the time of day apart from the machine's, but for what
+// drift has left behind.
+func (r clockReading) offset() time.Duration { return r.Wall - r.TrueWall - r.Drifted }
+
+// paceOver is how long a clock is watched to tell how fast it runs.
+const paceOver = 20 * time.Millisecond
+
+// pace is how fast the node's clock runs, beside the machine's.
+func (m *member) pace(ctx context.Context) (float64, error) {
+	before, err := m.readClock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	time.Sleep(paceOver)
+	after, err := m.readClock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	own, drifted := after.Now-before.Now, after.Drifted-before.Drifted
+	return float64(own) / float64(own-drifted), nil
 }
 
 func (m *member) readClock(ctx context.Context) (r clockReading, err error) {

@@ -11,26 +11,40 @@ import (
 	"github.com/torture-harness/torture/nemesis"
 )
 
-// lookAtLinks is a look at each link that the partition f cuts, and at one that
-// nobody cuts.
-func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
+// lookAtCuts is a look at each link that the partition f cuts; at the other
+// direction of one that is cut one way, where messages must pass; and at a link
+// that nobody cuts.
+func (w *World) lookAtCuts(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
+	open := func(ls leases, from, to *member) ([]nemesis.Check, []string) {
+		if in := slices.Concat(ls.between(from.name, to.name, nemesis.Partition).ids(), ls.inTheWay(f, from.name, to.name, inForce)); len(in) > 0 {
+			return nil, in
+		}
+		return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)}, nil
+	}
 	for _, to := range w.members {
 		for _, from := range w.members {
-			if from != to && slices.Contains(f.Params.Drop[to.name], from.name) {
-				looks = append(looks, look{to.name, from.name, func(ls leases) ([]nemesis.Check, []string) {
-					if in := ls.inTheWay(f, from.name, to.name); len(in) > 0 {
-						return nil, in
-					}
-					return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)}, nil
-				}})
+			if !f.ActsOn(from.name, to.name) {
+				continue
+			}
+			looks = append(looks, look{to.name, func(ls leases) ([]nemesis.Check, []string) {
+				if in := ls.inTheWay(f, from.name, to.name, inForce); len(in) > 0 {
+					return nil, in
+				}
+				return []nemesis.Check{w.seeLink(ctx, ls, from, to, inForce)}, nil
+			}})
+			if inForce && !f.ActsOn(to.name, from.name) {
+				looks = append(looks, look{at: func(ls leases) ([]nemesis.Check, []string) { return open(ls, to, from) }})
 			}
 		}
 	}
 	return append(looks, look{at: func(ls leases) ([]nemesis.Check, []string) {
 		for _, to := range w.members {
 			for _, from := range w.members {
-				if from != to && !ls.cut(from.name, to.name) && len(ls.inTheWay(f, from.name, to.name)) == 0 {
-					return []nemesis.Check{w.seeLink(ctx, ls, from, to, false)}, nil
+				if from == to {
+					continue
+				}
+				if checks, _ := open(ls, from, to); checks != nil {
+					return checks, nil
 				}
 			}
 		}
@@ -42,12 +56,12 @@ func (w *World) lookAtLinks(ctx context.Context, f nemesis.Fault, inForce bool) 
 // a call to the very port that the node listens at. Nothing gets through a cut
 // and something, sooner or later, over a lossy link: it is tried again until
 // both did. That neither does is not tried for again: a busy machine would
-// grant it in the end.
+// grant it in the end. What could not even be sent tells of nothing.
 func (w *World) seeLink(ctx context.Context, ls leases, from, to *member, cut bool) nemesis.Check {
 	y := ls.way(from.name, to.name)
 	p := agent.Probe{To: []string{to.name}, Count: max(5, y.repeats()), Every: 2 * time.Millisecond, Size: 64, Dial: true, Wait: y.patience()}
 	var got string
-	var probed, reached bool
+	var probed, reached, tried bool
 	for range max(attempts, y.repeats()) {
 		link, err := from.probe(ctx, p)
 		if err != nil {
@@ -55,12 +69,13 @@ func (w *World) seeLink(ctx context.Context, ls leases, from, to *member, cut bo
 		}
 		probed = probed || link.Got > 0
 		reached = reached || link.Dialed == "connected" || link.Dialed == "refused"
+		tried = link.Sent > 0 && (reached || link.Dialed == "timeout")
 		got = fmt.Sprintf("%d of %d probes, port %s", link.Got, link.Sent, link.Dialed)
 		if cut || probed && reached {
 			break
 		}
 	}
-	seen := !probed && !reached
+	seen := !probed && !reached && tried
 	if !cut {
 		seen = !probed || !reached
 	}
@@ -97,54 +112,64 @@ func (m *member) probe(ctx context.Context, p agent.Probe) (agent.Link, error) {
 	return r.Links[0], nil
 }
 
-// seeTraffic measures the links to the victim m; of a bandwidth fault, one that
-// leads from it. Where other leases leave no link that could be measured, it
-// returns them: partitions, and bounds on the rate, behind which everything is
-// late and some of it lost.
-func (m *member) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, inForce bool) (checks []nemesis.Check, holders []string) {
-	var links [][2]*member
-	for _, peer := range m.w.members {
-		from, to := peer, m
-		if f.Kind == nemesis.Bandwidth {
-			from, to = m, peer
+// lookAtTraffic is a look at each link that f, which is about traffic, acts on;
+// but of all that share a narrow line at one.
+func (w *World) lookAtTraffic(ctx context.Context, f nemesis.Fault, inForce bool) (looks []look) {
+	for _, victim := range w.members {
+		var links [][2]*member
+		for _, peer := range w.members {
+			from, to := peer, victim
+			if f.Kind == nemesis.Bandwidth {
+				from, to = victim, peer
+			}
+			if f.ActsOn(from.name, to.name) {
+				links = append(links, [2]*member{from, to})
+			}
 		}
-		if peer == m || f.Kind == nemesis.Bandwidth && len(links) > 0 {
+		if f.Kind == nemesis.Bandwidth && len(links) > 0 {
+			looks = append(looks, look{victim.name, func(ls leases) ([]nemesis.Check, []string) {
+				return w.seeTraffic(ctx, ls, f, links, inForce)
+			}})
 			continue
 		}
-		if in := ls.inTheWay(f, from.name, to.name); len(in) > 0 {
+		for i := range links {
+			looks = append(looks, look{victim.name, func(ls leases) ([]nemesis.Check, []string) {
+				return w.seeTraffic(ctx, ls, f, links[i:i+1], inForce)
+			}})
+		}
+	}
+	return looks
+}
+
+// seeTraffic measures the first of the links that can be measured. Where other
+// leases leave none, it returns them: those that do the same, partitions, and
+// bounds on the rate, behind which everything is late and some of it lost.
+func (w *World) seeTraffic(ctx context.Context, ls leases, f nemesis.Fault, links [][2]*member, inForce bool) (checks []nemesis.Check, holders []string) {
+	for _, link := range links {
+		from, to := link[0], link[1]
+		if in := ls.inTheWay(f, from.name, to.name, inForce); len(in) > 0 {
 			holders = append(holders, in...)
 			continue
 		}
-		links = append(links, [2]*member{from, to})
-	}
-	if len(links) == 0 && len(holders) > 0 {
-		return nil, holders
-	}
-	if len(links) == 0 {
-		return []nemesis.Check{{Node: m.name, Want: string(f.Kind), Got: "there is no other node"}}, nil
-	}
-	checks = make([]nemesis.Check, len(links))
-	_ = inParallel(slices.Collect(indices(links)), func(i int) error {
-		from, to := links[i][0], links[i][1]
-		peer := from.name
-		if from == m {
-			peer = to.name
+		node, peer := to.name, from.name
+		if f.Kind == nemesis.Bandwidth {
+			node, peer = peer, node
 		}
 		g := gaugeOf(f, ls, from.name, to.name)
+		var check nemesis.Check
 		for range attempts {
-			link, err := from.probe(ctx, g.probe(to.name))
+			l, err := from.probe(ctx, g.probe(to.name))
 			if err != nil {
-				checks[i] = nemesis.Check{Node: m.name, Peer: peer, Want: "a measurement", Got: err.Error()}
-				return nil
+				return []nemesis.Check{{Node: node, Peer: peer, Want: "a measurement", Got: err.Error()}}, nil
 			}
-			got, seen := g.judge(link, inForce)
-			if checks[i] = verdict(m.name, peer, string(f.Kind), got, seen, inForce); checks[i].OK {
-				return nil
+			got, seen := g.judge(l, inForce)
+			if check = verdict(node, peer, string(f.Kind), got, seen, inForce); check.OK {
+				break
 			}
 		}
-		return nil
-	})
-	return checks, nil
+		return []nemesis.Check{check}, nil
+	}
+	return nil, holders
 }
 
 const (
@@ -159,30 +184,41 @@ const (
 	heldMax = 0.4
 )
 
-// inTheWay are the leases that keep f from being seen on a link.
-func (ls leases) inTheWay(f nemesis.Fault, from, to string) (ids []string) {
+// inTheWay are the leases that keep the beginning or the end of f from being
+// seen on a link: they do the same there, or too much else.
+func (ls leases) inTheWay(f nemesis.Fault, from, to string, inForce bool) (ids []string) {
 	y := ls.way(from, to)
-	for _, l := range ls {
+	own := ls.find(f.ID)
+	for i, l := range ls {
 		var in bool
-		switch at := slices.Contains(l.Targets, to); {
+		switch {
+		case l.ID == f.ID || !l.ActsOn(from, to):
+		case l.Kind == f.Kind && f.Kind == nemesis.Partition:
+			in = !inForce || i < own
 		case l.Kind == f.Kind:
-		case l.Kind == nemesis.Partition:
-			in = slices.Contains(l.Params.Drop[to], from)
-		case l.Kind == nemesis.Bandwidth:
-			in = slices.Contains(l.Targets, from)
+			in = !inForce || !gaugeOf(f, ls, from, to).tells()
+		case l.Kind == nemesis.Partition, l.Kind == nemesis.Bandwidth:
+			in = true
 		case l.Kind == nemesis.Loss:
-			in = at && y.loss > lossMax
+			in = y.loss > lossMax
 		case f.Kind == nemesis.Bandwidth && (l.Kind == nemesis.Delay || l.Kind == nemesis.Reorder):
-			in = at && y.longest() > holdMax
+			in = y.longest() > holdMax
 		case f.Kind == nemesis.Reorder && l.Kind == nemesis.Delay:
 			// Its jitter alone has messages overtake others, as late as f makes them.
-			in = at && 2*l.Params.Jitter >= f.Params.Delay*9/10
+			in = 2*l.Params.Jitter >= f.Params.Delay*9/10
 		case f.Kind == nemesis.Delay && l.Kind == nemesis.Reorder:
-			in = at && l.Params.Probability > heldMax
+			in = l.Params.Probability > heldMax
 		}
 		if in {
 			ids = append(ids, l.ID)
 		}
+	}
+	return ids
+}
+
+func (ls leases) ids() (ids []string) {
+	for _, l := range ls {
+		ids = append(ids, l.ID)
 	}
 	return ids
 }
@@ -211,6 +247,27 @@ const (
 	packetMax    = 1400
 )
 
+// tells tells whether f makes a difference, beside leases that do the same, that
+// can be seen.
+func (g gauge) tells() bool {
+	p := g.fault.Params
+	switch g.fault.Kind {
+	case nemesis.Loss, nemesis.Duplicate:
+		without, with := g.shares()
+		// Three standard deviations of what chance makes of the share without.
+		return 0.4*(with-without) >= 3*math.Sqrt(without*(1-without)/float64(g.probe("").Count))
+	case nemesis.Delay:
+		jitter := time.Duration(0)
+		for _, h := range g.other.holds {
+			jitter += h.Jitter
+		}
+		return 2*jitter < time.Duration(p.Delay)
+	case nemesis.Bandwidth:
+		return 2*p.Rate <= g.other.rate
+	}
+	return false // of two that reorder, each has messages overtake others
+}
+
 // probe is the measurement to be made.
 func (g gauge) probe(to string) agent.Probe {
 	p := agent.Probe{To: []string{to}, Count: probesMin, Every: 500 * time.Microsecond, Size: 64, Wait: g.with.patience()}
@@ -218,7 +275,9 @@ func (g gauge) probe(to string) agent.Probe {
 	switch g.fault.Kind {
 	case nemesis.Loss, nemesis.Duplicate, nemesis.Reorder:
 		without, with := g.shares()
-		p.Count = int(min(max(math.Ceil(eventsWanted/(with-without)), probesMin), probesMax))
+		d := max(with-without, 1e-6)
+		wanted := max(eventsWanted/d, 60*without*(1-without)/(d*d))
+		p.Count = int(min(max(math.Ceil(wanted), probesMin), probesMax))
 		if f.Delay > 0 { // so that some are overtaken
 			p.Every = min(p.Every, time.Duration(f.Delay)/4)
 		}

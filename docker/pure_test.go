@@ -46,14 +46,30 @@ func TestRules(t *testing.T) {
 		{"two partitions cut the union", leases{drop("a", map[string][]string{"n2": {"n3"}}), drop("b", map[string][]string{"n2": {"n1", "n3"}, "n1": {"n2"}})},
 			agent.Rules{Deaf: []string{"n1", "n3"}}},
 		{"nobody is cut from itself", leases{drop("a", map[string][]string{"n2": {"n2"}})}, agent.Rules{}},
-		{"losses are independent", leases{loss("a", 0.5, "n2"), loss("b", 0.1, "n1", "n2")}, agent.Rules{Loss: []float64{0.5, 0.1}}},
-		{"the slowest counts", leases{rate("a", 500, "n2"), rate("b", 300, "n2"), rate("c", 900, "n2")}, agent.Rules{Rate: 300}},
+		{"losses are independent", leases{loss("a", 0.5, "n2"), loss("b", 0.1, "n1", "n2")}, agent.Rules{Loss: []agent.Loss{{Probability: 0.5}, {Probability: 0.1}}}},
+		{"the slowest counts", leases{rate("a", 500, "n2"), rate("b", 300, "n2"), rate("c", 900, "n2")}, agent.Rules{Rate: []agent.Rate{{Rate: 300}}}},
 		{"the sender repeats", leases{fault("a", nemesis.Duplicate, nemesis.Params{Probability: 0.2}, "n1", "n2")},
 			agent.Rules{Duplicate: []agent.Duplicate{{To: "n1", Probability: 0.2}}}},
 		{"delay holds all, reorder some", leases{
 			fault("a", nemesis.Delay, nemesis.Params{Delay: 5, Jitter: 2}, "n2"),
 			fault("b", nemesis.Reorder, nemesis.Params{Probability: 0.3, Delay: 7}, "n2"),
 		}, agent.Rules{Hold: []agent.Hold{{Probability: 1, Delay: 5, Jitter: 2}, {Probability: 0.3, Delay: 7}}}},
+		{"one link each", leases{
+			fault("a", nemesis.Loss, nemesis.Params{Probability: 0.5, From: "n1", To: "n2"}),
+			fault("b", nemesis.Loss, nemesis.Params{Probability: 0.5, From: "n2", To: "n1"}),
+			fault("c", nemesis.Delay, nemesis.Params{Delay: 5, From: "n3", To: "n2"}),
+			fault("d", nemesis.Reorder, nemesis.Params{Delay: 7, Probability: 0.3, From: "n1", To: "n2"}),
+			fault("e", nemesis.Duplicate, nemesis.Params{Probability: 0.2, From: "n2", To: "n3"}),
+			fault("f", nemesis.Bandwidth, nemesis.Params{Rate: 500, From: "n2", To: "n3"}),
+			fault("g", nemesis.Bandwidth, nemesis.Params{Rate: 400, From: "n2", To: "n3"}),
+			fault("h", nemesis.Bandwidth, nemesis.Params{Rate: 300, From: "n3", To: "n2"}),
+			rate("i", 900, "n2"),
+		}, agent.Rules{
+			Loss:      []agent.Loss{{From: "n1", Probability: 0.5}},
+			Hold:      []agent.Hold{{From: "n3", Probability: 1, Delay: 5}, {From: "n1", Probability: 0.3, Delay: 7}},
+			Duplicate: []agent.Duplicate{{To: "n3", Probability: 0.2}},
+			Rate:      []agent.Rate{{Rate: 900}, {To: "n3", Rate: 400}},
+		}},
 		{"clients", leases{fault("a", nemesis.Client, nemesis.Params{}, "n2")}, agent.Rules{Client: true}},
 	} {
 		if got := c.leases.rules("n2", three); !reflect.DeepEqual(got, c.want) {
@@ -88,22 +104,99 @@ func TestHolders(t *testing.T) {
 	jump := fault("jump", nemesis.Clock, nemesis.Params{Shape: "jump"}, "n1")
 	cut := fault("cut", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n1": {"n2"}}})
 	for _, c := range []struct {
-		over       nemesis.Fault
-		still      leases
-		node, peer string
-		want       string
+		over  nemesis.Fault
+		still leases
+		node  string
+		want  string
 	}{
-		{kill, leases{stop, pause, jump, cut}, "n1", "", "stop pause"},
-		{kill, leases{stop}, "n2", "", ""},
-		{pause, leases{stop}, "n1", "", "stop"},
-		{jump, leases{jump, kill}, "n1", "", "kill"},
-		{on(nemesis.Client, "c", "n1"), leases{kill, cut}, "n1", "", "kill"},
-		{fault("cut2", nemesis.Partition, cut.Params), leases{cut, kill}, "n1", "n2", "cut"},
-		{fault("cut2", nemesis.Partition, cut.Params), leases{cut}, "n2", "n1", ""},
-		{on(nemesis.Loss, "l", "n1"), leases{kill, on(nemesis.Loss, "l2", "n1")}, "n1", "", "l2"},
+		{kill, leases{stop, pause, jump, cut}, "n1", "stop pause"},
+		{kill, leases{stop}, "n2", ""},
+		{pause, leases{stop}, "n1", "stop"},
+		{jump, leases{jump, kill}, "n1", "kill"},
+		{on(nemesis.Client, "c", "n1"), leases{kill, cut}, "n1", "kill"},
 	} {
-		if got := strings.Join(c.still.holders(c.over, c.node, c.peer), " "); got != c.want {
+		if got := strings.Join(c.still.holders(c.over, c.node), " "); got != c.want {
 			t.Errorf("after %s, %v hold at %s: %q, want %q", c.over.ID, c.still, c.node, got, c.want)
+		}
+	}
+}
+
+// What another fault had brought about before, or hides, is no sign of a fault.
+func TestHidden(t *testing.T) {
+	strobe := func(id string, offset nemesis.Duration) nemesis.Fault {
+		return fault(id, nemesis.Clock, nemesis.Params{Shape: "strobe", Offset: offset, Period: ms}, "n1")
+	}
+	jump := fault("jump", nemesis.Clock, nemesis.Params{Shape: "jump", Offset: 100 * ms}, "n1")
+	kill, stop, power, pause := on(nemesis.Kill, "kill", "n1"), on(nemesis.Stop, "stop", "n1"), on(nemesis.Power, "power", "n1"), on(nemesis.Pause, "pause", "n1")
+	client := on(nemesis.Client, "client", "n1")
+	again := func(f nemesis.Fault) nemesis.Fault { f.ID += "2"; return f }
+	for _, c := range []struct {
+		fault  nemesis.Fault
+		leases leases // that which follow fault come later
+		want   string
+	}{
+		{kill, leases{stop, kill}, "stop"},
+		{kill, leases{kill, stop}, ""},
+		{stop, leases{power, stop}, "power"},
+		{kill, leases{pause, kill}, ""},
+		{power, leases{kill, power}, ""},
+		{pause, leases{pause, kill}, "kill"},
+		{again(pause), leases{pause, again(pause)}, "pause"},
+		{again(client), leases{client, again(client)}, "client"},
+		{client, leases{client, again(client)}, ""},
+		{jump, leases{jump, strobe("s", 50*ms)}, ""},
+		{jump, leases{jump, strobe("s", 100*ms)}, "s"},
+		{strobe("s", 50*ms), leases{strobe("s", 50*ms), strobe("t", 90*ms)}, "t"},
+		{jump, leases{pause, jump}, "pause"},
+	} {
+		if got := strings.Join(c.leases.hidden(c.fault, "n1"), " "); got != c.want {
+			t.Errorf("%v hide %s: %q, want %q", c.leases.ids(), c.fault.ID, got, c.want)
+		}
+		if got := c.leases.hidden(c.fault, "n2"); got != nil {
+			t.Errorf("%v hide %s at another node: %v", c.leases.ids(), c.fault.ID, got)
+		}
+	}
+}
+
+// On a link, too: what others do there may be what f does.
+func TestInTheWay(t *testing.T) {
+	cut := fault("cut", nemesis.Partition, nemesis.Params{Drop: map[string][]string{"n2": {"n1"}}})
+	loss := func(id string, p float64) nemesis.Fault {
+		return fault(id, nemesis.Loss, nemesis.Params{Probability: p}, "n2")
+	}
+	rate := func(id string, r int64) nemesis.Fault {
+		return fault(id, nemesis.Bandwidth, nemesis.Params{Rate: r}, "n1")
+	}
+	delay := func(id string, d, j nemesis.Duration) nemesis.Fault {
+		return fault(id, nemesis.Delay, nemesis.Params{Delay: d, Jitter: j}, "n2")
+	}
+	reorder := func(id string) nemesis.Fault {
+		return fault(id, nemesis.Reorder, nemesis.Params{Probability: 0.2, Delay: 10 * ms}, "n2")
+	}
+	aimed := fault("aimed", nemesis.Loss, nemesis.Params{Probability: 1, From: "n3", To: "n2"})
+	other := cut
+	other.ID = "other"
+	for _, c := range []struct {
+		fault   nemesis.Fault
+		leases  leases
+		inForce bool
+		want    string
+	}{
+		{cut, leases{other, cut}, true, "other"},
+		{cut, leases{cut, other}, true, ""},
+		{cut, leases{other}, false, "other"},
+		{loss("l", 0.3), leases{loss("m", 0.3), loss("l", 0.3)}, true, ""},
+		{loss("l", 0.01), leases{loss("m", 0.5), loss("l", 0.01)}, true, "m"},
+		{loss("l", 0.3), leases{loss("m", 0.3)}, false, "m"},
+		{loss("l", 0.3), leases{aimed, loss("l", 0.3)}, true, ""},
+		{rate("b", 1000), leases{rate("c", 2000), rate("b", 1000)}, true, ""},
+		{rate("b", 2000), leases{rate("c", 1000), rate("b", 2000)}, true, "c"},
+		{delay("d", 20*ms, 0), leases{delay("e", 100*ms, 9*ms), delay("d", 20*ms, 0)}, true, ""},
+		{delay("d", 20*ms, 0), leases{delay("e", 100*ms, 90*ms), delay("d", 20*ms, 0)}, true, "e"},
+		{reorder("r"), leases{reorder("s"), reorder("r")}, true, "s"},
+	} {
+		if got := strings.Join(c.leases.inTheWay(c.fault, "n1", "n2", c.inForce), " "); got != c.want {
+			t.Errorf("%v, of %s in force %v: %q is in the way, want %q", c.leases.ids(), c.fault.ID, c.inForce, got, c.want)
 		}
 	}
 }

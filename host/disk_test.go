@@ -318,6 +318,36 @@ func TestLosePower(t *testing.T) {
 	}
 }
 
+// TestUnsynced: what a power loss can take is counted without taking it, and so
+// is a loss that the next boot enacts.
+func TestUnsynced(t *testing.T) {
+	dir := t.TempDir()
+	want := func(batches int, doomed bool) {
+		t.Helper()
+		if n, later, err := Unsynced(dir); n != batches || later != doomed || err != nil {
+			t.Errorf("%d batches, doomed %v, %v: want %d, %v", n, later, err, batches, doomed)
+		}
+	}
+	want(0, false) // there is no file yet
+	path := filepath.Join(dir, "disk.log")
+	d := mustOpenDisk(t, path, 1<<30)
+	for i := range 3 {
+		d.write([]node.Change{node.Put("k", i)})
+	}
+	must(t, d.flush())
+	want(3, false)
+	must(t, d.sync())
+	want(0, false)
+	d.write([]node.Change{node.Put("k", 3)})
+	must(t, d.flush())
+	must(t, os.WriteFile(filepath.Join(dir, "power"), nil, 0o666))
+	want(1, true)
+	_, err := losePower(path, false)
+	must(t, err)
+	must(t, os.Remove(filepath.Join(dir, "power")))
+	want(0, false)
+}
+
 func TestIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var x index

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 
 	"github.com/torture-harness/torture/node"
 )
@@ -14,6 +15,26 @@ type loss struct {
 	Kept int  `json:"kept"`
 	Lost int  `json:"lost"`
 	Torn bool `json:"torn"` // the first lost one is half there
+}
+
+// Unsynced counts the batches of writes in dir, the folder of a node, that a loss
+// of power can take; doomed is that the next boot will. Of a node that runs, it
+// is so at some instant.
+func Unsynced(dir string) (batches int, doomed bool, err error) {
+	_, err = os.Stat(filepath.Join(dir, "power"))
+	if doomed = err == nil; err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, false, err
+	}
+	path := filepath.Join(dir, "disk.log")
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, doomed, err
+	}
+	scan, err := scanLog(data, func([]node.Change) {})
+	if err != nil {
+		return 0, doomed, fmt.Errorf("disk file %s: %w", path, err)
+	}
+	return len(scan.tail), doomed, nil
 }
 
 // losePower does to the log file at path, which nobody writes, what a power

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/torture-harness/torture/host"
 )
 
 // Main serves requests from in until it ends or ctx does. The responses go to
@@ -109,6 +111,9 @@ func (a *agent) serve(ctx context.Context, r Request) Response {
 		resp.Answer, err = call(ctx, hello.HTTP, *r.Call)
 	case r.Write != nil:
 		err = os.WriteFile(filepath.Join(hello.Data, filepath.Base(r.Write.Name)), r.Write.Content, 0o666)
+	case r.Disk:
+		resp.Disk = &Disk{}
+		resp.Disk.Unsynced, resp.Disk.Doomed, err = host.Unsynced(hello.Data)
 	case r.Tail != nil:
 		resp.Offset, err = a.tail.serve(ctx, filepath.Join(hello.Data, filepath.Base(r.Tail.Name)), *r.Tail)
 	default:

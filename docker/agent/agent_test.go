@@ -201,10 +201,11 @@ func TestPacer(t *testing.T) {
 		return &p
 	}
 	const n = 10_000
-	delay := fresh(pacer{hold: []Hold{{Probability: 1, Delay: 100, Jitter: 20}, {Probability: 1, Delay: 1000}}})
+	a, b := [4]byte{10, 0, 0, 1}, [4]byte{10, 0, 0, 2}
+	delay := fresh(pacer{hold: []holding{{Hold: Hold{Probability: 1, Delay: 100, Jitter: 20}}, {Hold: Hold{Probability: 1, Delay: 1000}}, {b, Hold{Probability: 1, Delay: 9999}}}})
 	low, high := int64(1<<62), int64(0)
 	for range n {
-		at, _ := delay.release(5, 1500)
+		at, _ := delay.release(5, 1500, a)
 		d := at - 5
 		low, high = min(low, d), max(high, d)
 	}
@@ -212,9 +213,9 @@ func TestPacer(t *testing.T) {
 		t.Errorf("1100 ± 20 makes %d to %d", low, high)
 	}
 
-	some, held := fresh(pacer{hold: []Hold{{Probability: 0.3, Delay: 100}}}), 0
+	some, held := fresh(pacer{hold: []holding{{Hold: Hold{Probability: 0.3, Delay: 100}}}}), 0
 	for range n {
-		switch at, _ := some.release(5, 1); at {
+		switch at, _ := some.release(5, 1, a); at {
 		case 105:
 			held++
 		case 5:
@@ -228,19 +229,38 @@ func TestPacer(t *testing.T) {
 
 	// 1000 bytes/s: 100 bytes take 0.1 s, one after the other; idle time is
 	// not saved up.
-	line := fresh(pacer{rate: 1000})
+	narrow := fresh(pacer{lines: []line{{rate: 1000}}})
 	const second = int64(time.Second)
 	for i, want := range []struct{ at, out int64 }{{0, second / 10}, {0, second / 5}, {second, second + second/10}} {
-		if got, ok := line.release(want.at, 100); got != want.out || !ok {
+		if got, ok := narrow.release(want.at, 100, a); got != want.out || !ok {
 			t.Errorf("packet %d at %d goes on at %d, want %d", i, want.at, got, want.out)
 		}
 	}
 	taken := 0
 	for ok := true; ok && taken < 1000; taken++ {
-		_, ok = line.release(2*second, 100)
+		_, ok = narrow.release(2*second, 100, a)
 	}
 	if taken < 60 || taken > 63 {
 		t.Errorf("%d packets of 100 bytes wait, want 6000 bytes of them", taken)
+	}
+
+	// A line to one peer leaves the others alone. Behind one to all it comes
+	// second, and what it drops takes no time on the first.
+	lines := fresh(pacer{lines: []line{{rate: 1000}, {peer: b, rate: 500}}})
+	for i, want := range []struct {
+		now  int64
+		peer [4]byte
+		at   int64 // 0: it is dropped
+	}{
+		{0, a, 1}, {0, b, 4}, {0, a, 3}, {0, b, 6}, {0, b, 8}, {0, b, 10}, {0, b, 12},
+		{0, b, 0}, // 7 s of 1000 bytes/s wait, and 6 may
+		{2, b, 14}, {2, b, 16},
+		{3, b, 0}, // 13 s of 500 bytes/s wait, and 12 may
+		{3, a, 10},
+	} {
+		if got, ok := lines.release(want.now*second, 1000, want.peer); got != want.at*second || ok != (want.at > 0) {
+			t.Errorf("packet %d goes on at %v, %v: want %d s", i, time.Duration(got), ok, want.at)
+		}
 	}
 }
 
@@ -255,18 +275,18 @@ func TestTurn(t *testing.T) {
 	q := &queue{wake: wake}
 	second := int64(time.Second)
 	for _, cured := range []bool{false, true} {
-		pace := &pacer{rate: 1000}
-		pace.release(0, 1000)
+		pace := &pacer{lines: []line{{rate: 1000}}}
+		pace.release(0, 1000, [4]byte{})
 		if cured {
 			q.release()
 		}
-		q.set(pacer{rate: 1000})
+		q.set(pacer{lines: []line{{peer: [4]byte{10, 0, 0, 1}, rate: 1}, {rate: 1000}}})
 		want := 2 * second
 		if cured {
 			want = second
 		}
 		pace, flush := q.turn(pace)
-		if at, _ := pace.release(0, 1000); at != want || flush != cured {
+		if at, _ := pace.release(0, 1000, [4]byte{10, 0, 0, 2}); at != want || flush != cured {
 			t.Errorf("cured %v: a second's worth is through at %v, want %v; flush %v", cured, time.Duration(at), time.Duration(want), flush)
 		}
 	}
@@ -275,15 +295,15 @@ func TestTurn(t *testing.T) {
 // What the kernel would send for two packets, one of them cut short.
 func TestPackets(t *testing.T) {
 	header := func(id uint32) []byte { return append(binary.BigEndian.AppendUint32(nil, id), 8, 0, 1) }
-	full := attribute(attribute(nil, nfqAttrPacketHeader, header(7)), nfqAttrPayload, make([]byte, 61))
+	full := attribute(attribute(nil, nfqAttrPacketHeader, header(7)), nfqAttrPayload, append([]byte{12: 10, 13: 0, 14: 0, 15: 1, 16: 10, 17: 0, 18: 0, 19: 2}, make([]byte, 41)...))
 	cut := attribute(attribute(attribute(nil, nfqAttrPacketHeader, header(9)), nfqAttrPacketLen, []byte{0, 0, 0x80, 1}), nfqAttrPayload, make([]byte, queueCopy))
 	b := append(message(nfqMsgPacket, 0, queueIn, full), message(nfqMsgConfig, 0, queueIn, nil)...)
 	b = append(b, message(nfqMsgPacket, 0, queueIn, cut)...)
 	var got []string
-	for id, size := range packets(b) {
-		got = append(got, fmt.Sprintf("%d:%d", id, size))
+	for p := range packets(b) {
+		got = append(got, fmt.Sprintf("%d:%d %v %v", p.id, p.size, p.peer(queueIn), p.peer(queueOut)))
 	}
-	if want := []string{"7:61", "9:32769"}; !slices.Equal(got, want) {
+	if want := []string{"7:61 [10 0 0 1] [10 0 0 2]", "9:32769 [0 0 0 0] [0 0 0 0]"}; !slices.Equal(got, want) {
 		t.Errorf("packets %v, want %v", got, want)
 	}
 	// The kernel reads what it is written: 4-byte alignment, true lengths.
@@ -297,10 +317,11 @@ func FuzzPackets(f *testing.F) {
 	f.Add([]byte{16, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := 0
-		for _, size := range packets(b) {
-			if n++; n > len(b) || size < 0 {
-				t.Errorf("%d packets, the last of %d bytes, in %d bytes", n, size, len(b))
+		for p := range packets(b) {
+			if n++; n > len(b) || p.size < 0 || len(p.head) > len(b) {
+				t.Errorf("%d packets, the last of %d bytes, in %d bytes", n, p.size, len(b))
 			}
+			p.peer(queueOut)
 		}
 	})
 }

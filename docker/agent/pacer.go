@@ -7,20 +7,33 @@ import (
 	"math/rand/v2"
 )
 
-// pacer decides when a packet may go on. Times are in ns of one clock.
+// pacer decides when a packet may go on. Times are in ns of one clock. What it
+// has for a peer holds for packets from or to its address; for the zero address,
+// for all.
 type pacer struct {
-	hold []Hold
-	rate int64 // bytes per second; 0 is no bound
-	free int64 // when the line is free again, with rate
-	rand *rand.Rand
+	hold  []holding
+	lines []line
+	rand  *rand.Rand
 }
 
-// release is when a packet of size bytes that came at now goes on. It is not
-// ok to wait: the packet is to be dropped.
-func (p *pacer) release(now int64, size int) (at int64, ok bool) {
+type holding struct {
+	peer [4]byte
+	Hold
+}
+
+// line is a narrow line: a packet goes through it when those before it have.
+type line struct {
+	peer [4]byte
+	rate int64 // bytes per second
+	free int64 // when the line is free again
+}
+
+// release is when a packet of size bytes, from or to peer, that came at now goes
+// on. It is not ok to wait: the packet is to be dropped.
+func (p *pacer) release(now int64, size int, peer [4]byte) (at int64, ok bool) {
 	at = now
 	for _, h := range p.hold {
-		if h.Probability < 1 && p.rand.Float64() >= h.Probability {
+		if !about(h.peer, peer) || h.Probability < 1 && p.rand.Float64() >= h.Probability {
 			continue
 		}
 		at += int64(h.Delay)
@@ -28,16 +41,36 @@ func (p *pacer) release(now int64, size int) (at int64, ok bool) {
 			at += p.rand.Int64N(2*int64(h.Jitter)+1) - int64(h.Jitter)
 		}
 	}
-	if p.rate > 0 {
-		// A packet is through when its last byte is: even a single one takes
-		// its time.
-		if p.free-at > int64(Backlog(p.rate)) {
+	for _, l := range p.lines { // what is dropped takes no line's time
+		if about(l.peer, peer) && l.free-at > int64(Backlog(l.rate)) {
 			return 0, false
 		}
-		p.free = max(p.free, at) + int64(float64(size)/float64(p.rate)*1e9)
-		at = p.free
+	}
+	for i := range p.lines {
+		l := &p.lines[i]
+		if !about(l.peer, peer) {
+			continue
+		}
+		// A packet is through when its last byte is: even a single one takes
+		// its time.
+		l.free = max(l.free, at) + int64(float64(size)/float64(l.rate)*1e9)
+		at = l.free
 	}
 	return at, true
+}
+
+// about tells whether what is said of one address holds for a packet of another.
+func about(said, peer [4]byte) bool { return said == [4]byte{} || said == peer }
+
+// after has p go on where before is: what waits on a line is ahead of what comes.
+func (p *pacer) after(before *pacer) {
+	for i := range p.lines {
+		for _, l := range before.lines {
+			if l.peer == p.lines[i].peer {
+				p.lines[i].free = l.free
+			}
+		}
+	}
 }
 
 // A parcel is a packet of the kernel's that waits for its time.

@@ -25,6 +25,7 @@ type Request struct {
 	Probe *Probe `json:"probe,omitempty"`
 	Call  *Call  `json:"call,omitempty"`
 	Write *File  `json:"write,omitempty"`
+	Disk  bool   `json:"disk,omitempty"`
 	Tail  *Tail  `json:"tail,omitempty"`
 	Able  bool   `json:"able,omitempty"`
 }
@@ -36,6 +37,7 @@ type Response struct {
 	Links   []Link            `json:"links,omitempty"`   // what a Probe saw
 	Answer  *Answer           `json:"answer,omitempty"`  // to a Call
 	Offset  int64             `json:"offset,omitempty"`  // what a Tail reached
+	Disk    *Disk             `json:"disk,omitempty"`    // what power can still take
 	Able    map[string]string `json:"able,omitempty"`    // ability to "", or why not
 	Records *Records          `json:"records,omitempty"` // unasked for
 }
@@ -65,22 +67,30 @@ type Rules struct {
 	Version uint64 `json:"version"`
 	// Deaf lists the peers whose messages are dropped here.
 	Deaf []string `json:"deaf,omitempty"`
-	// Loss are probabilities; each drops a message here independently.
-	Loss []float64 `json:"loss,omitempty"`
+	// Loss drops messages here, each of them independently.
+	Loss []Loss `json:"loss,omitempty"`
 	// Hold delays messages here; the delays add up.
 	Hold []Hold `json:"hold,omitempty"`
 	// Duplicate sends messages to a peer twice.
 	Duplicate []Duplicate `json:"duplicate,omitempty"`
-	// Rate bounds the messages sent from here, in bytes per second; 0 is no
-	// bound. Those that would wait longer than Backlog are dropped.
-	Rate int64 `json:"rate,omitempty"`
+	// Rate bounds the messages sent from here. Those that would wait longer
+	// than Backlog are dropped.
+	Rate []Rate `json:"rate,omitempty"`
 	// Client drops what clients send here, and what is answered to them.
 	// The agent itself still reaches the node.
 	Client bool `json:"client,omitempty"`
 }
 
-// Hold keeps a message, with Probability, for Delay ± Jitter, uniformly.
+// Loss drops a message from From with Probability. No From is every peer.
+type Loss struct {
+	From        string  `json:"from,omitempty"`
+	Probability float64 `json:"probability"`
+}
+
+// Hold keeps a message from From, with Probability, for Delay ± Jitter,
+// uniformly. No From is every peer.
 type Hold struct {
+	From        string        `json:"from,omitempty"`
 	Probability float64       `json:"probability"`
 	Delay       time.Duration `json:"delay"` // ns
 	Jitter      time.Duration `json:"jitter,omitempty"`
@@ -90,6 +100,13 @@ type Hold struct {
 type Duplicate struct {
 	To          string  `json:"to"`
 	Probability float64 `json:"probability"`
+}
+
+// Rate is the bytes per second of a line to To. No To is one line to all peers
+// together.
+type Rate struct {
+	To   string `json:"to,omitempty"`
+	Rate int64  `json:"rate"`
 }
 
 // Backlog is how long messages wait where rate bytes a second may be sent: half
@@ -144,6 +161,12 @@ type Answer struct {
 type File struct {
 	Name    string `json:"name"`
 	Content []byte `json:"content"`
+}
+
+// Disk is what the node's disk holds that a loss of power can take.
+type Disk struct {
+	Unsynced int  `json:"unsynced"` // writes
+	Doomed   bool `json:"doomed"`   // the next boot takes them
 }
 
 // Tail asks for the whole lines of a file of the shared directory, from byte

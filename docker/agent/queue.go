@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -56,7 +57,7 @@ const (
 
 const (
 	queueLen      = 65536
-	queueCopy     = 64 // bytes of each packet; what is needed is its length
+	queueCopy     = 64 // bytes of each packet; what is needed is its addresses and its length
 	queueSockSize = 16 << 20
 	netfilterSize = 20     // of a netlink and a netfilter header
 	attributeType = 0x3fff // of an attribute's kind, without flags
@@ -159,7 +160,7 @@ func (q *queue) turn(pace *pacer) (next *pacer, flush bool) {
 	defer q.mu.Unlock()
 	if flush = q.flush; q.next != nil {
 		if !flush {
-			q.next.free = pace.free
+			q.next.after(pace)
 		}
 		pace = q.next
 	}
@@ -199,14 +200,14 @@ func (q *queue) run() {
 			n, _, err := unix.Recvfrom(q.fd, buf, unix.MSG_DONTWAIT)
 			if err == nil {
 				now := monotonic()
-				for id, size := range packets(buf[:n]) {
-					at, ok := pace.release(now, size)
+				for p := range packets(buf[:n]) {
+					at, ok := pace.release(now, p.size, p.peer(q.num))
 					if !ok {
-						q.decide(id, drop)
+						q.decide(p.id, drop)
 						continue
 					}
 					seq++
-					heap.Push(&wait, parcel{at, seq, id})
+					heap.Push(&wait, parcel{at, seq, p.id})
 				}
 			} else if err == unix.EBADF {
 				return
@@ -238,16 +239,36 @@ func (q *queue) decide(id, fate uint32) {
 	}
 }
 
-// packets ranges over the ids and sizes of the packets in what netlink brought.
-func packets(b []byte) func(yield func(uint32, int) bool) {
-	return func(yield func(uint32, int) bool) {
+// A packet is what the kernel tells of one that it queued.
+type packet struct {
+	id   uint32
+	size int    // in bytes
+	head []byte // at most queueCopy bytes of it, from the IPv4 header on
+}
+
+// peer is the address of the other end of a packet of queue num; zero if that
+// cannot be read.
+func (p packet) peer(num uint16) (addr [4]byte) {
+	offset := fromAddr
+	if num == queueOut {
+		offset = toAddr
+	}
+	if len(p.head) >= offset+len(addr) {
+		copy(addr[:], p.head[offset:])
+	}
+	return addr
+}
+
+// packets ranges over the packets in what netlink brought.
+func packets(b []byte) iter.Seq[packet] {
+	return func(yield func(packet) bool) {
 		for len(b) >= unix.SizeofNlMsghdr {
 			size := int(binary.NativeEndian.Uint32(b))
 			if size < unix.SizeofNlMsghdr || size > len(b) {
 				return
 			}
 			if binary.NativeEndian.Uint16(b[4:]) == unix.NFNL_SUBSYS_QUEUE<<8|nfqMsgPacket && size >= netfilterSize {
-				if id, n, ok := packet(b[netfilterSize:size]); ok && !yield(id, n) {
+				if p, ok := readPacket(b[netfilterSize:size]); ok && !yield(p) {
 					return
 				}
 			}
@@ -256,8 +277,8 @@ func packets(b []byte) func(yield func(uint32, int) bool) {
 	}
 }
 
-// packet reads the attributes of one packet: its id, and its size in bytes.
-func packet(b []byte) (id uint32, size int, ok bool) {
+// readPacket reads the attributes of one packet; it is one if it has an id.
+func readPacket(b []byte) (p packet, ok bool) {
 	whole := false
 	for len(b) >= unix.SizeofNlAttr {
 		n := int(binary.NativeEndian.Uint16(b))
@@ -267,15 +288,17 @@ func packet(b []byte) (id uint32, size int, ok bool) {
 		value := b[unix.SizeofNlAttr:n]
 		switch kind := binary.NativeEndian.Uint16(b[2:]) & attributeType; {
 		case kind == nfqAttrPacketHeader && len(value) >= 4:
-			id, ok = binary.BigEndian.Uint32(value), true
+			p.id, ok = binary.BigEndian.Uint32(value), true
 		case kind == nfqAttrPacketLen && len(value) >= 4:
-			size, whole = int(binary.BigEndian.Uint32(value)), true
-		case kind == nfqAttrPayload && !whole:
-			size = len(value)
+			p.size, whole = int(binary.BigEndian.Uint32(value)), true
+		case kind == nfqAttrPayload:
+			if p.head = value; !whole {
+				p.size = len(value)
+			}
 		}
 		b = b[min(align(n), len(b)):]
 	}
-	return id, size, ok
+	return p, ok
 }
 
 // message is a netlink message to the queue subsystem.

@@ -44,10 +44,14 @@ func (u *ruler) apply(h Hello, r Rules) error {
 	u.version = r.Version
 	// Queues are ready before packets are sent there, and are emptied only
 	// after no more come.
-	if err := u.pace(&u.in, queueIn, pacer{hold: r.Hold}); err != nil {
+	in, out, err := pacers(h, r)
+	if err != nil {
 		return err
 	}
-	if err := u.pace(&u.out, queueOut, pacer{rate: r.Rate}); err != nil {
+	if err := u.pace(&u.in, queueIn, in); err != nil {
+		return err
+	}
+	if err := u.pace(&u.out, queueOut, out); err != nil {
 		return err
 	}
 	if err := install(tableName, h, r, u.queueing()); err != nil {
@@ -56,16 +60,35 @@ func (u *ruler) apply(h Hello, r Rules) error {
 	if u.in != nil && len(r.Hold) == 0 {
 		u.in.release()
 	}
-	if u.out != nil && r.Rate == 0 {
+	if u.out != nil && len(r.Rate) == 0 {
 		u.out.release()
 	}
 	return nil
 }
 
+// pacers are those of the packets that come in, and of those that go out.
+func pacers(h Hello, r Rules) (in, out pacer, err error) {
+	for _, x := range r.Hold {
+		peer, err := anyAddress(h, x.From)
+		if err != nil {
+			return in, out, err
+		}
+		in.hold = append(in.hold, holding{peer, x})
+	}
+	for _, x := range r.Rate {
+		peer, err := anyAddress(h, x.To)
+		if err != nil {
+			return in, out, err
+		}
+		out.lines = append(out.lines, line{peer: peer, rate: x.Rate})
+	}
+	return in, out, nil
+}
+
 // pace makes packets of the queue wait as p says. The queue is opened when
 // first something has to wait.
 func (u *ruler) pace(q **queue, num uint16, p pacer) (err error) {
-	if len(p.hold) == 0 && p.rate == 0 {
+	if len(p.hold) == 0 && len(p.lines) == 0 {
 		return nil
 	}
 	if *q == nil {
@@ -172,11 +195,21 @@ func install(name string, h Hello, r Rules, queue func(uint16) expr.Any) error {
 		}
 		s.add(heard, ip(fromAddr, addr), verdict(expr.VerdictDrop))
 	}
-	for _, p := range r.Loss {
-		s.add(heard, chance(p), verdict(expr.VerdictDrop))
+	for _, l := range r.Loss {
+		from, err := peer(h, fromAddr, l.From)
+		if err != nil {
+			return err
+		}
+		s.add(heard, from, chance(l.Probability), verdict(expr.VerdictDrop))
 	}
-	if len(r.Hold) > 0 {
-		s.add(heard, []expr.Any{queue(queueIn)})
+	// A packet is queued at most once, for all that holds it: the verdict on it
+	// ends its way through these rules.
+	for _, x := range r.Hold {
+		from, err := peer(h, fromAddr, x.From)
+		if err != nil {
+			return err
+		}
+		s.add(heard, from, []expr.Any{queue(queueIn)})
 	}
 	for _, d := range r.Duplicate {
 		addr, err := address(h, d.To)
@@ -188,8 +221,12 @@ func install(name string, h Hello, r Rules, queue func(uint16) expr.Any) error {
 			&expr.Dup{RegAddr: 1},
 		})
 	}
-	if r.Rate > 0 {
-		s.add(said, []expr.Any{queue(queueOut)})
+	for _, x := range r.Rate {
+		to, err := peer(h, toAddr, x.To)
+		if err != nil {
+			return err
+		}
+		s.add(said, to, []expr.Any{queue(queueOut)})
 	}
 	return s.conn.Flush()
 }
@@ -200,6 +237,23 @@ func address(h Hello, peer string) ([4]byte, error) {
 		return [4]byte{}, fmt.Errorf("peer %q has no IPv4 address among %v", peer, h.Peers)
 	}
 	return a.As4(), nil
+}
+
+// anyAddress is the address of a peer; that of no peer, "", is zero.
+func anyAddress(h Hello, peer string) ([4]byte, error) {
+	if peer == "" {
+		return [4]byte{}, nil
+	}
+	return address(h, peer)
+}
+
+// peer matches packets with the address of a peer at offset; all, if it is "".
+func peer(h Hello, offset uint32, name string) ([]expr.Any, error) {
+	if name == "" {
+		return nil, nil
+	}
+	addr, err := address(h, name)
+	return ip(offset, addr), err
 }
 
 const (
