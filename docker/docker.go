@@ -37,7 +37,8 @@ type Config struct {
 	Timeout time.Duration // after which a client gives up: its op is Info; 0 is 1 s
 	Primary string        // the role of a node that leads
 	Leave   string        // operations by which a node leaves the group and
-	Join    string        // joins it again; empty if there are none
+	Join    string        // joins it again, and by which one lists the members
+	Members string        // that it knows of; empty if there are none
 	// Binary is the path of a static build of torture; "" finds or builds one.
 	Binary string
 	Log    *zap.Logger // nil: nowhere
@@ -49,16 +50,6 @@ type Config struct {
 	// Sabotage breaks the world on purpose, to test that torture notices.
 	Sabotage Sabotage
 }
-
-// Sabotage is a way in which a world deceives its users.
-type Sabotage string
-
-const (
-	// Liar has agents that acknowledge everything and do nothing.
-	Liar Sabotage = "liar"
-	// Powerless has agents without the capability to do anything.
-	Powerless Sabotage = "powerless"
-)
 
 // World is a running cluster. It implements run.World.
 type World struct {

@@ -92,7 +92,7 @@ func (w *World) take(f nemesis.Fault) error {
 	}
 	w.leases = append(slices.Clip(w.leases), f)
 	if f.Kind == nemesis.Power {
-		for _, name := range f.Targets {
+		for _, name := range w.struck(f) {
 			w.byName[name].powerDue.Store(true)
 		}
 	}
@@ -134,12 +134,12 @@ func (w *World) enacted() {
 	w.enacting--
 }
 
-// held is the leases in force, which do not change, their version, and what is
-// closed when there are others.
+// held is what is to be done by the leases in force, which does not change, their
+// version, and what is closed when there are others.
 func (w *World) held() (ls leases, version uint64, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.leases, w.version, w.changed
+	return w.deeds(), w.version, w.changed
 }
 
 // cured records that nothing is in force any more, when that is so: a cure that
@@ -166,14 +166,10 @@ func (w *World) enact(ctx context.Context, f nemesis.Fault, inject bool) (nemesi
 	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
 	switch {
 	case f.Kind == nemesis.Membership:
-		what := w.cfg.Leave
-		if !inject {
-			what = w.cfg.Join
-		}
-		e.Checks = w.admin(ctx, f, what)
+		e.Checks = w.admin(ctx, f, inject)
 		return e, nil
 	case takesDown(f.Kind) || f.Kind == nemesis.Pause || f.Kind == nemesis.Clock:
-		return e, inParallel(f.Targets, func(name string) error {
+		return e, inParallel(w.struck(f), func(name string) error {
 			m := w.byName[name]
 			if err := m.settle(ctx); err != nil || inject || m.now() != running {
 				return err

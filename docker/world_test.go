@@ -80,7 +80,7 @@ func config(t testing.TB, n int) Config {
 	}
 	cfg := Config{
 		RunID: runPrefix + strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()), Dir: t.TempDir(),
-		Target: "register", Binary: binary, Primary: "leader", Leave: "leave", Join: "join", Log: zaptest.NewLogger(t),
+		Target: "register", Binary: binary, Primary: "leader", Leave: "leave", Join: "join", Members: "members", Log: zaptest.NewLogger(t),
 	}
 	for i := range n {
 		cfg.Nodes = append(cfg.Nodes, fmt.Sprintf("n%d", i+1))

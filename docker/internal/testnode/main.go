@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -78,15 +79,22 @@ func serve(ctx context.Context, args []string) error {
 // told is a write that another node had.
 type told struct{ Value json.RawMessage }
 
-var messages = node.Messages(told{})
+// moved is a change of membership that another node granted.
+type moved struct {
+	Node node.ID
+	Left bool
+}
+
+var messages = node.Messages(told{}, moved{})
 
 // register holds a value. It answers: write, read; sync, which makes the value
 // durable; lead, which takes a role; told, the last value that others told of;
-// join and leave, with ok; panic.
+// join and leave, which it tells the others, and members; panic.
 type register struct {
 	mute  bool
 	value json.RawMessage
 	told  json.RawMessage
+	left  []node.ID
 }
 
 func (r *register) Start(env *node.Env) {
@@ -119,7 +127,17 @@ func (r *register) Request(env *node.Env, q node.Request) {
 		env.Role("leader", 1)
 		env.Reply(q, nil)
 	case "join", "leave":
+		var id node.ID
+		if err := json.Unmarshal(q.Value, &id); err != nil {
+			env.Fail(q, err.Error())
+			return
+		}
+		m := moved{id, q.F == "leave"}
+		r.move(m)
+		env.BroadcastOthers(m)
 		env.Reply(q, q.Value)
+	case "members":
+		env.Reply(q, slices.DeleteFunc(slices.Clone(env.Peers), func(id node.ID) bool { return slices.Contains(r.left, id) }))
 	case "refuse":
 		env.Fail(q, "refused by the node")
 	case "panic":
@@ -129,8 +147,18 @@ func (r *register) Request(env *node.Env, q node.Request) {
 }
 
 func (r *register) Receive(_ *node.Env, _ node.ID, m any) {
-	if m, ok := m.(told); ok {
+	switch m := m.(type) {
+	case told:
 		r.told = m.Value
+	case moved:
+		r.move(m)
+	}
+}
+
+func (r *register) move(m moved) {
+	r.left = slices.DeleteFunc(r.left, func(id node.ID) bool { return id == m.Node })
+	if m.Left {
+		r.left = append(r.left, m.Node)
 	}
 }
 
