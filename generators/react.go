@@ -8,13 +8,14 @@ import (
 
 // UntilOK runs g until one of the operations that it ran is ok.
 func UntilOK(g Generator) Generator {
-	return newUntil(&untilRule{"UntilOK", func(ev Op) bool { return ev.Type == histories.OK }}, nil, g)
+	return newUntil(&untilRule{"UntilOK", func(ev Op) bool { return ev.Type == histories.OK }, false}, nil, g)
 }
 
-// Until runs g until one of the operations that it ran has a completion of
-// which enough says that it will do.
+// Until runs g's operations, one at a time, until one has a completion of which
+// enough says that it will do. What others have in flight does not matter to it
+// (to ConcurrencyLimit it does).
 func Until(enough func(completion Op) bool, g Generator) Generator {
-	return newUntil(&untilRule{"Until", enough}, nil, g)
+	return newUntil(&untilRule{"Until", enough, true}, nil, g)
 }
 
 func newUntil(rule *untilRule, open []histories.Process, g Generator) Generator {
@@ -33,6 +34,7 @@ type until struct {
 type untilRule struct {
 	name   string
 	enough func(Op) bool
+	alone  bool // one operation at a time
 }
 
 func (u *until) with(g Generator) Generator {
@@ -43,6 +45,9 @@ func (u *until) with(g Generator) Generator {
 }
 
 func (u *until) Op(ctx Context) (*Op, Generator) {
+	if u.alone && len(u.open) > 0 {
+		return nil, u
+	}
 	op, rest := u.g.Op(ctx)
 	if op == nil || !operation(op) {
 		return op, u.with(rest)

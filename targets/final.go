@@ -36,7 +36,7 @@ func (w Workload) FinalPhase(p Params) gen.Generator {
 			op.Node, op.Final = node, true
 			each = append(each, gen.Until(f.answered, gen.Delay(100*time.Millisecond, gen.Repeat(gen.Of(op)))))
 		}
-		all = append(all, gen.ConcurrencyLimit(1, gen.Seq(each...)))
+		all = append(all, gen.Seq(each...))
 	}
 	return gen.Any(all...)
 }

@@ -1,0 +1,63 @@
+package unruly
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/torture-harness/torture/checker"
+	gen "github.com/torture-harness/torture/generators"
+	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/targets"
+)
+
+// Target declares nodes that echo.
+var Target = targets.Target{
+	Name:   "unruly",
+	Doc:    "Nodes that echo: torture tests itself with their bugs.",
+	Source: "none",
+	Nodes:  3,
+
+	New:      New,
+	Messages: Messages,
+	Faults:   faults,
+
+	Workloads: []targets.Workload{{
+		Name: "echo",
+		Doc:  "numbers, each of which must come back",
+		Ops:  func(targets.Params) gen.Generator { return gen.Count("echo", 1) },
+		Final: func(targets.Params, string) []targets.FinalOp {
+			return []targets.FinalOp{{Op: gen.Op{F: "echo", Value: histories.Encode(0)}}}
+		},
+		Checker: func(targets.Params) checker.Checker { return checker.Func(echoes) },
+	}},
+
+	Promises: []targets.Promise{{Workload: "echo", Guarantee: "what comes back is what was sent", Under: faults}},
+
+	Bugs: []targets.Bug{{
+		Name:      "deaf-after-restart",
+		Doc:       "A node that was down comes back and answers nobody.",
+		Workload:  "echo",
+		Under:     []nemesis.Kind{nemesis.Kill},
+		Anomalies: []string{"no-recovery"},
+		Within:    5,
+	}},
+}
+
+var faults = []nemesis.Kind{nemesis.Partition, nemesis.Kill, nemesis.Pause, nemesis.Loss, nemesis.Client}
+
+// echoes checks that every answer is the question.
+func echoes(_ context.Context, h histories.History) checker.Result {
+	r := checker.Result{Checker: "echo", Verdict: checker.Valid, Checked: []string{"that answers are what was asked"}}
+	for _, c := range h.Calls() {
+		if c.Complete.Type == histories.OK && !bytes.Equal(c.Complete.Value, c.Invoke.Value) {
+			r.Verdict = checker.Invalid
+			r.Anomalies = append(r.Anomalies, checker.Anomaly{
+				Kind: "garbled", Ops: []int{c.Invoke.Index, c.Complete.Index},
+				Why: fmt.Sprintf("op %d sent %s, and op %d brought back %s", c.Invoke.Index, c.Invoke.Value, c.Complete.Index, c.Complete.Value),
+			})
+		}
+	}
+	return r
+}
