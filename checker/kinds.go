@@ -30,9 +30,10 @@ var kindsOf = map[string][]string{
 		"state-machine-safety", "committed-truncated", "leader-completeness", "log-matching", "durability-lost",
 		"two-leaders-in-term", "double-vote", "commit-regressed", "no-progress",
 	},
-	"stats":  {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "few-operations"},
-	"panics": {"node-panic", "unplanned-crash"},
-	"logs":   {"log-pattern"},
+	"stats":    {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "few-operations"},
+	"recovery": {"no-recovery"},
+	"panics":   {"node-panic", "unplanned-crash"},
+	"logs":     {"log-pattern"},
 }
 
 // Kinds lists the kinds of anomaly that the checker of that name can report,

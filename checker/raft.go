@@ -3,7 +3,6 @@ package checker
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"hash/maphash"
 	"time"
 
@@ -391,19 +390,9 @@ var _ json.Unmarshaler = (*RaftOptions)(nil)
 // UnmarshalJSON takes recovery as a number of nanoseconds or as "5s".
 func (o *RaftOptions) UnmarshalJSON(b []byte) error {
 	var v struct {
-		Recovery json.RawMessage `json:"recovery"`
+		Recovery lapse `json:"recovery"`
 	}
-	if err := json.Unmarshal(b, &v); err != nil || null(v.Recovery) {
-		return err
-	}
-	if ns, ok := integer(v.Recovery); ok {
-		o.Recovery = time.Duration(ns)
-		return nil
-	}
-	d, err := time.ParseDuration(keyName(string(v.Recovery)))
-	if err != nil {
-		return fmt.Errorf("recovery %s: want a duration such as \"5s\"", v.Recovery)
-	}
-	o.Recovery = d
-	return nil
+	err := json.Unmarshal(b, &v)
+	o.Recovery = time.Duration(v.Recovery)
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // options are the options of a checker, by name, as they are given on the
@@ -30,6 +31,7 @@ var registry = map[string]maker{
 	"unhandled-exceptions": {nil, func(options) (Checker, error) { return Exceptions(), nil }},
 	"versioned-register":   {nil, func(options) (Checker, error) { return Versioned(), nil }},
 	"stats":                make1("faults min-ops exempt", Stats),
+	"recovery":             make1("nodes recovery refusals", Recovery),
 	"panics":               {nil, func(options) (Checker, error) { return Panics(), nil }},
 }
 
@@ -43,6 +45,25 @@ func make1[O any](names string, of func(O) Checker) maker {
 		}
 		return of(o), nil
 	}}
+}
+
+// lapse is a duration among options: a number of nanoseconds, or "5s".
+type lapse time.Duration
+
+func (l *lapse) UnmarshalJSON(b []byte) error {
+	if null(b) {
+		return nil
+	}
+	if ns, ok := integer(b); ok {
+		*l = lapse(ns)
+		return nil
+	}
+	d, err := time.ParseDuration(keyName(string(b)))
+	if err != nil {
+		return fmt.Errorf("duration %s: want one such as \"5s\"", b)
+	}
+	*l = lapse(d)
+	return nil
 }
 
 func decodeOptions[O any](opts options) (o O, err error) {

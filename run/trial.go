@@ -206,7 +206,9 @@ func (tr *Trial) Replays() bool {
 // every node, and whether enough happened for the verdict to mean anything; and
 // further parts, which look at more than the history.
 func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
-	parts := []checker.Checker{tr.Workload.Checker(tr.params), checker.Panics()}
+	parts := []checker.Checker{tr.Workload.Checker(tr.params), checker.Panics(), checker.Recovery(checker.RecoveryOptions{
+		Nodes: tr.Nodes, Recovery: tr.Manifest.Recovery, Refusals: tr.Workload.Refusals(tr.params),
+	})}
 	if !tr.Replays() {
 		least := 20
 		if tr.Manifest.World == "sim" {

@@ -13,10 +13,11 @@ import (
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/node"
 	"github.com/torture-harness/torture/targets"
+	"github.com/torture-harness/torture/targets/unruly"
 )
 
-// envPlain asks the test program to know of the target plain as well.
-const envPlain = "TORTURE_TEST_PLAIN"
+// envOwn asks the test program to know of the tests' own targets as well.
+const envOwn = "TORTURE_TEST_OWN"
 
 // plain answers reads and writes from its own memory.
 type plain struct{ values map[string]json.RawMessage }
@@ -47,12 +48,14 @@ var plainTarget = targets.Target{
 	}},
 }
 
-// doPlain is do with the target plain.
-func doPlain(t *testing.T, args ...string) done {
+var ownTargets = []targets.Target{plainTarget, unruly.Target}
+
+// doOwn is do with the tests' own targets.
+func doOwn(t *testing.T, args ...string) done {
 	t.Helper()
-	t.Setenv(envPlain, "1") // for the workers of a hunt
+	t.Setenv(envOwn, "1") // for the workers of a hunt
 	var out, errs bytes.Buffer
-	a := &app{stdout: &out, stderr: &errs, args: args, own: []targets.Target{plainTarget}}
+	a := &app{stdout: &out, stderr: &errs, args: args, own: ownTargets}
 	return done{args, a.execute(), out.String(), errs.String()}
 }
 
@@ -61,32 +64,32 @@ func TestPlainTarget(t *testing.T) {
 	store := t.TempDir()
 	in := func(args ...string) []string { return append(args, "--store", store) }
 
-	doPlain(t, in("run", "plain", "--world", "sim", "--seed", "1", "--time-limit", "5s")...).
+	doOwn(t, in("run", "plain", "--world", "sim", "--seed", "1", "--time-limit", "5s")...).
 		want(t, exitInvalid, "plain in the simulator, seed 1", "INVALID  plain/register", "nonlinearizable")
 	dir := onlyRun(t, store)
-	doPlain(t, in("check", dir)...).want(t, exitInvalid, "nonlinearizable")
-	doPlain(t, in("shrink", dir)...).want(t, exitInvalid, "shrunk")
-	doPlain(t, in("replay", dir)...).want(t, exitInvalid, "nonlinearizable")
-	doPlain(t, in("list")...).want(t, exitValid, filepath.Base(dir), "plain/register")
-	doPlain(t, in("hunt", "plain", "--seeds", "3", "--workers", "1", "--time-limit", "5s")...).want(t, exitInvalid, "invalid: seed 0", "shrunk to")
+	doOwn(t, in("check", dir)...).want(t, exitInvalid, "nonlinearizable")
+	doOwn(t, in("shrink", dir)...).want(t, exitInvalid, "shrunk")
+	doOwn(t, in("replay", dir)...).want(t, exitInvalid, "nonlinearizable")
+	doOwn(t, in("list")...).want(t, exitValid, filepath.Base(dir), "plain/register")
+	doOwn(t, in("hunt", "plain", "--seeds", "3", "--workers", "1", "--time-limit", "5s")...).want(t, exitInvalid, "invalid: seed 0", "shrunk to")
 
 	for _, command := range []string{"run", "hunt"} {
-		help := doPlain(t, command, "plain", "--help")
+		help := doOwn(t, command, "plain", "--help")
 		help.want(t, exitValid, "Examples:\n  torture "+command+" plain", "--bug string", "none is known")
 		if strings.Contains(help.out, "plain --bug") || strings.Contains(help.out, "BUG") || strings.Contains(help.out, "FAULTS") {
 			t.Errorf("an example has what the target lacks:\n%s", help)
 		}
-		doPlain(t, in(command, "plain", "--bug", "nope")...).want(t, exitUsage, `target plain has no bug "nope": it has none`)
-		doPlain(t, "__complete", command, "plain", "--bug", "").want(t, exitValid)
+		doOwn(t, in(command, "plain", "--bug", "nope")...).want(t, exitUsage, `target plain has no bug "nope": it has none`)
+		doOwn(t, "__complete", command, "plain", "--bug", "").want(t, exitValid)
 	}
-	doPlain(t, "targets").want(t, exitValid, "plain", plainTarget.Doc)
-	doPlain(t, "targets", "show", "plain").want(t, exitValid, "WORKLOADS", "FAULTS")
-	view := decode[targetView](t, doPlain(t, "targets", "show", "plain", "--json"))
+	doOwn(t, "targets").want(t, exitValid, "plain", plainTarget.Doc)
+	doOwn(t, "targets", "show", "plain").want(t, exitValid, "WORKLOADS", "FAULTS")
+	view := decode[targetView](t, doOwn(t, "targets", "show", "plain", "--json"))
 	if view.Bugs == nil || view.Promises == nil || view.Name != "plain" {
 		t.Errorf("targets show plain --json: %+v", view)
 	}
 	// What plants no bug is not shown to be worth anything.
-	doPlain(t, "selftest", "plain").want(t, exitVacuous, "0 of 0 planted bugs found")
+	doOwn(t, "selftest", "plain").want(t, exitVacuous, "0 of 0 planted bugs found")
 }
 
 // Nor does a target need faults.
@@ -106,8 +109,8 @@ func TestTargetWithoutFaults(t *testing.T) {
 // testApp is torture as the environment wants it.
 func testApp(args []string) *app {
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, args: args}
-	if os.Getenv(envPlain) != "" {
-		a.own = []targets.Target{plainTarget}
+	if os.Getenv(envOwn) != "" {
+		a.own = ownTargets
 	}
 	return a
 }

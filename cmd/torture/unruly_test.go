@@ -11,13 +11,13 @@ import (
 // waiting in the final phase, and what is shrunk of it still shows it.
 func TestNoRecovery(t *testing.T) {
 	store := t.TempDir()
-	d := do(t, "hunt", "unruly", "--bug", "deaf-after-restart", "--nemesis", "kill", "--seeds", "3", "--workers", "1", "--store", store)
+	d := doOwn(t, "hunt", "unruly", "--bug", "deaf-after-restart", "--nemesis", "kill", "--seeds", "3", "--workers", "1", "--store", store)
 	d.want(t, exitInvalid, "no-recovery", " is up, and answered none of ", "all faults were over ", "shrunk to ")
 	dirs, err := filepath.Glob(filepath.Join(store, "*"))
 	if err != nil || len(dirs) != 2 {
 		t.Fatalf("store: %v, %v", dirs, err)
 	}
-	do(t, "replay", dirs[1], "--store", t.TempDir()).want(t, exitInvalid, "no-recovery")
+	doOwn(t, "replay", dirs[1], "--store", t.TempDir()).want(t, exitInvalid, "no-recovery")
 
 	opened, err := histories.Open(dirs[0])
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package unruly is a target that torture tests itself with: its node does
 // nothing but answer, and each of its bugs is a way to break what every node
-// owes its world and its clients. No command lists it.
+// owes its world and its clients. Only tests know it.
 package unruly
 
 import (
