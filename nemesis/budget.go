@@ -45,8 +45,9 @@ func (b Budget) Of(n int) int {
 	return min(limit, n)
 }
 
-// counted tells whether faults of kind k keep nodes from answering.
-func (k Kind) counted() bool { return k.halting() || k == Partition }
+// Disabling tells whether faults of kind k keep nodes from answering, and so
+// count against a budget.
+func (k Kind) Disabling() bool { return k.halting() || k == Partition }
 
 // halting tells whether faults of kind k take the victims themselves out of
 // service, so that little could be seen of a second such fault.

@@ -37,7 +37,7 @@ const (
 // wait for other faults to be over: else there would be no large faults where
 // several kinds compete for the budget.
 func choose(r *rand.Rand, k Kind, terms []term, s scene) (Fault, outcome) {
-	insist := r.IntN(2) == 0 && k.counted()
+	insist := r.IntN(2) == 0 && k.Disabling()
 	params := drawParams(r, k)
 	empty := s
 	empty.inForce = nil
@@ -77,7 +77,7 @@ func (d draft) fit(s scene, least int) (f Fault, n int, ok bool) {
 		f := d.fault(without(s.nodes, without(s.nodes, pool[:n])))
 		switch {
 		case f.Kind == Partition && len(f.Params.Drop) == 0:
-		case f.Kind.counted() && Unable(s.nodes, append(slices.Clone(s.inForce), f)...) > s.budget:
+		case f.Kind.Disabling() && Unable(s.nodes, append(slices.Clone(s.inForce), f)...) > s.budget:
 		default:
 			return f, n, true
 		}

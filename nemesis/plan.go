@@ -15,14 +15,16 @@ import (
 // Plan is what a run suffers: a schedule of faults, drawn from the run's seed.
 //
 // Each kind has a process of its own, so that a slow fault of one does not
-// delay another's cure, and at most one fault in force at a time. Between a
-// fault's cure and the next of its kind, and between its injection and its
-// cure, there are 0.5 to 1.5 times Interval.
+// delay another's cure, and at most one fault in force at a time. A fault lasts
+// for up to four times Interval, and the calm until the next of its kind for one
+// and a half times; either is log-uniform.
 type Plan struct {
 	Kinds    []Kind
 	Interval time.Duration
-	Targets  Targets
-	Budget   Budget
+	// Containers has no fault be shorter than what it takes to see it there.
+	Containers bool
+	Targets    Targets
+	Budget     Budget
 	// Nodes are the cluster's nodes.
 	Nodes []string
 	// Start is when the schedule begins. (When it is first asked would not do:
@@ -122,7 +124,7 @@ func (p Plan) Generator() gen.Generator {
 	if len(p.Kinds) == 0 {
 		return nil
 	}
-	rules := &rules{interval: p.Interval, start: p.Start, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes))}
+	rules := &rules{interval: p.Interval, start: p.Start, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes)), containers: p.Containers}
 	s := &schedule{rules: rules}
 	for _, k := range p.sorted() {
 		rules.terms = append(rules.terms, p.terms(k, rules.budget))

@@ -41,12 +41,13 @@ type vain struct {
 
 // rules are what does not change.
 type rules struct {
-	interval time.Duration
-	start    histories.Time
-	limit    time.Duration
-	nodes    []string
-	budget   int
-	terms    [][]term // by line
+	interval   time.Duration
+	start      histories.Time
+	limit      time.Duration
+	nodes      []string
+	budget     int
+	containers bool
+	terms      [][]term // by line
 }
 
 // line is the state of one kind.
@@ -73,8 +74,10 @@ const (
 const (
 	drawFault = iota
 	drawDuration
-	drawGap   // before it
-	drawTerms // of this fault and those after it, one for each term
+	drawGap    // before it
+	drawTerms  // of this fault and those after it, one for each term
+	drawFaults // the order of durations, of this fault and those after it
+	drawGaps   // likewise of the gaps
 )
 
 func (s *schedule) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
@@ -139,9 +142,18 @@ func (s *schedule) rand(ctx gen.Context, i int, n, draw uint64) *rand.Rand {
 	return ctx.At(place).At(n).At(draw).Rand()
 }
 
-// around draws a duration of 0.5 to 1.5 times the interval.
-func (s *schedule) around(r *rand.Rand) time.Duration {
-	return time.Duration((0.5 + r.Float64()) * float64(s.rules.interval))
+// lasts draws how long the present fault of line i is in force.
+func (s *schedule) lasts(ctx gen.Context, i int) time.Duration {
+	l := s.lines[i]
+	return lasting(s.rand(ctx, i, l.n-l.n%strata, drawFaults), s.rand(ctx, i, l.n, drawDuration), l.n,
+		shortest(l.fault, s.rules.containers), time.Duration(longestFault*float64(s.rules.interval)))
+}
+
+// calm draws the time before the n-th fault of line i.
+func (s *schedule) calm(ctx gen.Context, i int, n uint64) time.Duration {
+	interval := float64(s.rules.interval)
+	return lasting(s.rand(ctx, i, n-n%strata, drawGaps), s.rand(ctx, i, n, drawGap), n,
+		time.Duration(shortestCalm*interval), time.Duration(longestCalm*interval))
 }
 
 // An alarm is the next time at which there may be something to do.
@@ -224,12 +236,12 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 	queue := false
 	for _, i := range due {
 		l := s.lines[i]
-		if queue && l.kind.counted() {
+		if queue && l.kind.Disabling() {
 			continue
 		}
 		f, out := choose(s.rand(ctx, i, l.n, drawFault), l.kind, s.terms(ctx, i), sc)
 		switch {
-		case out == blocked && l.kind.counted():
+		case out == blocked && l.kind.Disabling():
 			queue = true
 		case out != chosen:
 			nobody = append(nobody, i)
@@ -306,12 +318,12 @@ func (s *schedule) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	l := s.lines[i]
 	switch {
 	case l.phase == injecting && ev.F == Inject && ev.Type != histories.Fail:
-		l.phase, l.due = inForce, ev.Time.Add(s.around(s.rand(ctx, i, l.n, drawDuration)))
+		l.phase, l.due = inForce, ev.Time.Add(s.lasts(ctx, i))
 	case l.phase == curing && ev.F == Cure && ev.Type != histories.OK:
 		l.phase, l.due = inForce, ev.Time.Add(retryAfter)
 	case l.phase == injecting && ev.F == Inject, l.phase == curing && ev.F == Cure:
 		l.phase, l.fault, l.n = idle, Fault{}, l.n+1
-		l.due = ev.Time.Add(s.around(s.rand(ctx, i, l.n, drawGap)))
+		l.due = ev.Time.Add(s.calm(ctx, i, l.n))
 	default:
 		return s
 	}

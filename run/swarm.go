@@ -29,9 +29,9 @@ func Swarm(m histories.Manifest, keep ...string) histories.Manifest {
 		m.Nemesis = []string{all[r.IntN(len(all))]}
 	}
 	if m.Interval == 0 {
-		// One to three seconds, each ratio as likely; longer where many
-		// kinds at once would leave the cluster no time to do anything.
-		m.Interval = time.Duration(math.Pow(3, r.Float64()) * max(1, float64(len(m.Nemesis))/4) * float64(time.Second))
+		// Half a second to one and a half, each ratio as likely; longer where
+		// many kinds at once would leave the cluster no time to do anything.
+		m.Interval = time.Duration(0.5 * math.Pow(3, r.Float64()) * max(1, float64(len(m.Nemesis))/4) * float64(time.Second))
 	}
 	return m
 }

@@ -76,7 +76,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	errs = append(errs, err)
 	aims, err := nemesis.ParseTargets(m.Targets, tr.Nodes)
 	errs = append(errs, err)
-	tr.faults = nemesis.Plan{Kinds: tr.kinds, Interval: m.Interval, Targets: aims, Budget: budget, Nodes: tr.Nodes, TimeLimit: m.TimeLimit}
+	tr.faults = nemesis.Plan{Kinds: tr.kinds, Interval: m.Interval, Targets: aims, Budget: budget, Nodes: tr.Nodes, TimeLimit: m.TimeLimit, Containers: m.World != "sim"}
 	if script == nil && errors.Join(errs...) == nil {
 		errs = append(errs, tr.faults.Validate())
 	}
@@ -131,7 +131,7 @@ func (tr *Trial) complete() histories.Manifest {
 	if m.World == "sim" {
 		defaults(&m.Timeout, time.Second)
 		defaults(&m.Interval, 1500*time.Millisecond)
-		defaults(&m.TimeLimit, simulated(len(m.Nemesis)))
+		defaults(&m.TimeLimit, simulated(m.Nemesis))
 	} else {
 		defaults(&m.Timeout, 5*time.Second)
 		defaults(&m.Interval, 3*time.Second)
@@ -141,10 +141,16 @@ func (tr *Trial) complete() histories.Manifest {
 	return *m
 }
 
-// simulated is how long a simulated run lasts in which so many kinds of faults
-// take turns: each needs its share, for they wait for one another.
-func simulated(kinds int) time.Duration {
-	return 20*time.Second + time.Duration(kinds)*3*time.Second
+// simulated is how long a simulated run lasts in which such kinds of faults take
+// turns: each needs its share, and more of it if it waits for the budget.
+func simulated(kinds []string) time.Duration {
+	d := 20 * time.Second
+	for _, k := range kinds {
+		if d += 2 * time.Second; nemesis.Kind(k).Disabling() {
+			d += 3 * time.Second
+		}
+	}
+	return d
 }
 
 func defaults[T comparable](field *T, value T) {

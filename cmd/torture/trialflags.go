@@ -40,11 +40,11 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 	fs.IntVar(&f.m.Nodes, "nodes", t.Nodes, "size of the cluster")
 	fs.IntVar(&f.m.Clients, "clients", 0, "concurrent clients (default two for each node)")
 	fs.Float64Var(&f.m.Rate, "rate", 100, "operations per second, all clients together")
-	fs.DurationVar(&f.m.TimeLimit, "time-limit", 0, "how long clients work and faults happen (default 1m in containers; in the simulator 20s, and 3s more for each kind of fault)")
+	fs.DurationVar(&f.m.TimeLimit, "time-limit", 0, "how long clients work and faults happen (default 1m in containers; in the simulator 20s, and for each kind of fault 2s more, or 5s if it keeps nodes from answering)")
 	fs.DurationVar(&f.m.Timeout, "timeout", 0, "when a client gives an operation up (default 1s simulated, 5s in containers)")
 	fs.DurationVar(&f.m.Recovery, "recovery", 0, "from the last cure to the final operations (default 10s)")
 	fs.StringVar(&f.nemesis, "nemesis", "all", "kinds of faults, by comma; all that world, target and promise share, or none")
-	fs.DurationVar(&f.m.Interval, "interval", 0, "mean length of a fault and of the calm after it (default 3s in containers, 1.5s in the simulator)")
+	fs.DurationVar(&f.m.Interval, "interval", 0, "scale of time: faults last up to four times as long, the calm after one half as long again; short ones are as likely (default 3s in containers, 1.5s in the simulator)")
 	fs.StringVar(&f.m.Targets, "targets", "", "whom faults strike: one, minority, majority, all, primaries, !primaries, n1,n3 or a partition's shape (default: drawn)")
 	fs.StringVar(&f.m.Budget, "budget", "minority", "how many nodes may be unable to answer at once: minority, all or a number")
 	for _, flag := range t.Flags {
