@@ -10,17 +10,17 @@ import (
 // is a minority, so that a quorum is left.
 type Budget struct{ text string }
 
-// ParseBudget reads "minority", "all", or a number of nodes. Empty is
+// ParseBudget reads "none", "minority", "all", or a number of nodes. Empty is
 // "minority".
 func ParseBudget(s string) (Budget, error) {
 	switch s {
 	case "", "minority":
 		return Budget{}, nil
-	case "all":
+	case "all", "none":
 		return Budget{s}, nil
 	}
 	if n, err := strconv.Atoi(s); err != nil || n < 0 {
-		return Budget{}, fmt.Errorf("budget %q: want minority, all, or how many nodes may be unable to answer at once", s)
+		return Budget{}, fmt.Errorf("budget %q: want none, minority, all, or how many nodes may be unable to answer at once", s)
 	}
 	return Budget{s}, nil
 }
@@ -40,6 +40,8 @@ func (b Budget) Of(n int) int {
 		return minority(n)
 	case "all":
 		return n
+	case "none":
+		return 0
 	}
 	limit, _ := strconv.Atoi(b.text)
 	return min(limit, n)

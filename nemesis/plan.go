@@ -113,7 +113,8 @@ func (p Plan) terms(k Kind, budget int) []term {
 // It keeps to the budget by what it has injected and not yet seen cured. A
 // fault that would exceed it hits fewer nodes, or is put off until others are
 // over; whoever has waited longest is next. Halting faults (kill, stop, power,
-// pause, membership) do not hit a node that another one holds already.
+// pause, membership) do not hit a node that another one holds already, but for
+// sequels, which hit it while it comes back.
 //
 // A cure that is not confirmed is tried again, and given up only after the time
 // limit and five tries.

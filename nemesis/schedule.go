@@ -56,6 +56,7 @@ type line struct {
 	process histories.Process
 	phase   phase
 	due     histories.Time // of the next injection if idle, of the cure if inForce
+	victim  string         // of the next injection, if it is a sequel
 	n       uint64         // faults begun
 	fault   Fault          // unless idle
 	tries   int            // cures of it
@@ -78,6 +79,7 @@ const (
 	drawTerms  // of this fault and those after it, one for each term
 	drawFaults // the order of durations, of this fault and those after it
 	drawGaps   // likewise of the gaps
+	drawSequel // of this fault
 )
 
 func (s *schedule) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
@@ -192,7 +194,11 @@ func (s *schedule) cure(ctx gen.Context, over bool, wake *alarm) (*gen.Op, gen.G
 		l := s.lines[i]
 		if op := ctx.FillFor(CureOp(l.fault), l.process); op != nil {
 			l.phase, l.tries = curing, l.tries+1
-			return op, s.with(i, l)
+			next := s.with(i, l)
+			if !over && l.tries == 1 {
+				next.sequel(ctx, i)
+			}
+			return op, next
 		}
 	}
 	return nil, nil
@@ -233,9 +239,18 @@ func (s *schedule) inject(ctx gen.Context, wake *alarm) (*gen.Op, gen.Generator)
 // found nobody to hit.
 func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.Op, rest gen.Generator, nobody []int) {
 	sc := scene{nodes: s.rules.nodes, primaries: primaries, inForce: s.faults(), budget: s.rules.budget}
+	inject := func(i int, f Fault) (*gen.Op, gen.Generator, []int) {
+		l := s.lines[i]
+		f.ID = fmt.Sprintf("%s-%d", l.kind, l.n+1)
+		l.phase, l.fault, l.tries, l.victim = injecting, f, 0, ""
+		return ctx.FillFor(InjectOp(f), l.process), s.with(i, l), nil
+	}
 	queue := false
 	for _, i := range due {
 		l := s.lines[i]
+		if f, ok := s.again(l); ok && l.victim != "" {
+			return inject(i, f)
+		}
 		if queue && l.kind.Disabling() {
 			continue
 		}
@@ -246,9 +261,7 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 		case out != chosen:
 			nobody = append(nobody, i)
 		default:
-			f.ID = fmt.Sprintf("%s-%d", l.kind, l.n+1)
-			l.phase, l.fault, l.tries = injecting, f, 0
-			return ctx.FillFor(InjectOp(f), l.process), s.with(i, l), nil
+			return inject(i, f)
 		}
 	}
 	return nil, nil, nobody

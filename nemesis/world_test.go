@@ -24,8 +24,9 @@ type world struct {
 	primaries func(histories.Time) []string
 	latency   func(*rand.Rand) time.Duration
 	outcome   func(r *rand.Rand, op histories.Op) histories.Type
-	// check sees the faults that may be in force after every step.
-	check func(now histories.Time, inForce []Fault)
+	// check sees the faults that may be in force after every step, and which of
+	// them, by id, are being cured, or were to be.
+	check func(now histories.Time, inForce []Fault, curing map[string]bool)
 }
 
 func newWorld(t testing.TB, seed uint64, p Plan) *world {
@@ -37,7 +38,7 @@ func newWorld(t testing.TB, seed uint64, p Plan) *world {
 		},
 		latency: func(r *rand.Rand) time.Duration { return time.Duration(r.Int64N(int64(200 * time.Millisecond))) },
 		outcome: func(*rand.Rand, histories.Op) histories.Type { return histories.OK },
-		check:   func(histories.Time, []Fault) {},
+		check:   func(histories.Time, []Fault, map[string]bool) {},
 	}
 }
 
@@ -48,6 +49,7 @@ func (w *world) run(g gen.Generator, until time.Duration) []histories.Op {
 	ctx := gen.NewContext(w.seed, w.nodes, 0, w.nemeses, nil)
 	var history, flying []histories.Op
 	var inForce []Fault
+	cures := map[string]bool{}
 	for steps := 0; ; steps++ {
 		if steps > 1e5 {
 			w.Fatalf("seed %d: the generator does not let time pass beyond %s", w.seed, ctx.Time)
@@ -85,6 +87,9 @@ func (w *world) run(g gen.Generator, until time.Duration) []histories.Op {
 			ctx = ctx.After(*op)
 			g = gen.Tell(rest, ctx, *op)
 			history = append(history, *op)
+			if f, _ := Decode(*op); op.F == Cure {
+				cures[f.ID] = true
+			}
 			if op.F == Inject {
 				f, err := Decode(*op)
 				if err := errors.Join(err, f.On(w.nodes)); err != nil {
@@ -96,7 +101,7 @@ func (w *world) run(g gen.Generator, until time.Duration) []histories.Op {
 			done.Time, done.Type = op.Time.Add(w.latency(r)), w.outcome(r, *op)
 			flying = append(flying, done)
 		}
-		w.check(ctx.Time, inForce)
+		w.check(ctx.Time, inForce, cures)
 	}
 }
 
