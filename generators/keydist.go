@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 )
 
 // KeyDist says which of N keys an operation is about.
@@ -12,6 +13,25 @@ type KeyDist struct {
 	N int
 	// Pick returns the i-th choice, in [0, N), drawing from r.
 	Pick func(i int, r *rand.Rand) int
+}
+
+// Distributions are the names of distributions, see Distribution.
+var Distributions = []string{"uniform", "zipfian", "exponential", "sequential"}
+
+// Distribution is the distribution of that name over n keys: zipfian as YCSB
+// has it, exponential with its mean at a third of the keys.
+func Distribution(name string, n int) (KeyDist, error) {
+	switch name {
+	case "uniform":
+		return Uniform(n), nil
+	case "zipfian":
+		return Zipfian(n, 0.99), nil
+	case "exponential":
+		return Exponential(n, float64(n)/3), nil
+	case "sequential":
+		return Sequential(n), nil
+	}
+	return KeyDist{}, fmt.Errorf("keys %q: want one of %s", name, strings.Join(Distributions, ", "))
 }
 
 func (d KeyDist) validate() {

@@ -22,7 +22,7 @@ func (s *simulation) names() map[string]any {
 		"Limit": Limit, "ProcessLimit": ProcessLimit, "ConcurrencyLimit": ConcurrencyLimit,
 		"Repeat": Repeat, "RepeatN": RepeatN, "Cycle": Cycle, "CycleN": CycleN,
 		"TimeLimit": TimeLimit, "CycleTimes": CycleTimes,
-		"Stagger": Stagger, "Delay": Delay, "Rate": Rate, "RateFixed": RateFixed,
+		"Stagger": Stagger, "Delay": Delay, "Rate": Rate, "RateFixed": RateFixed, "Load": Load,
 		"OnThreads": OnThreads, "Clients": Clients, "Nemesis": Nemesis, "Reserve": Reserve,
 		"EachThread": EachThread, "EachProcess": EachProcess,
 		"UntilOK": UntilOK, "Until": Until, "OnUpdate": OnUpdate, "IgnoreUpdates": IgnoreUpdates,
@@ -32,6 +32,10 @@ func (s *simulation) names() map[string]any {
 		"Uniform": Uniform, "Zipfian": Zipfian, "Exponential": Exponential, "Sequential": Sequential,
 		"Register": Register, "CAS": CAS, "Sets": Sets, "Appends": Appends, "Broadcasts": Broadcasts,
 		"Replay": Replay,
+
+		// phases are 500 ns of ten a microsecond, as many of two, and of ten again
+		// that are reads.
+		"phases": []histories.Phase{{For: 500, Rate: 1e7}, {For: 500, Rate: 2e6}, {For: 500, Rate: 1e7, Reads: true}},
 
 		"nil": nil, "ns": time.Nanosecond, "ms": time.Millisecond, "s": time.Second,
 		"log": s.hint,

@@ -68,7 +68,7 @@ func randomTree(r *rand.Rand, depth int) string {
 		`Cache(%d0*ns, %s)`,
 	}
 	plain := []string{
-		`Repeat(%s)`, `Cycle(%s)`, `Synchronize(%s)`, `Clients(%s)`, `Nemesis(%s)`, `OnThreads(odd, %s)`, `EachThread(%s)`,
+		`Repeat(%s)`, `Cycle(%s)`, `Load(3, phases, %s)`, `Synchronize(%s)`, `Clients(%s)`, `Nemesis(%s)`, `OnThreads(odd, %s)`, `EachThread(%s)`,
 		`EachProcess(%s)`, `UntilOK(%s)`, `Until(failed, %s)`, `OnUpdate(cautious, %s)`, `IgnoreUpdates(%s)`, `Map(doubled, %s)`, `FMap(swapped, %s)`,
 		`Final(%s)`, `Validate(%s)`, `Trace("t", log, %s)`, `Limit(20, Filter(even, Limit(30, %s)))`,
 	}

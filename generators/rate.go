@@ -35,22 +35,28 @@ func newRate(name string, perSecond float64, g Generator) Generator {
 	if g == nil {
 		return nil
 	}
-	return &rate{&arrivals{name, perSecond}, unset, 0, g}
+	return &rate{&arrivals{name: name, perSecond: perSecond}, unset, 0, g}
 }
 
 // arrivals is how operations arrive.
 type arrivals struct {
-	name      string // Rate or RateFixed
-	perSecond float64
+	name      string  // Rate, RateFixed or Load
+	perSecond float64 // but of Load:
+	start     histories.Time
+	phases    []histories.Phase
 }
 
-// gap is the time from an arrival to the next. luck is the arrival's place.
-func (a *arrivals) gap(luck Context) time.Duration {
+// following is the arrival that comes after the one at a time. luck is the
+// place of that one.
+func (a *arrivals) following(at histories.Time, luck Context) histories.Time {
+	if len(a.phases) > 0 {
+		return a.after(at, luck.exponential())
+	}
 	gap := float64(time.Second) / a.perSecond
 	if a.name == "Rate" {
 		gap *= luck.exponential()
 	}
-	return time.Duration(min(gap, 1<<62)) // an int64, whatever the rate
+	return plus(at, time.Duration(min(gap, 1<<62))) // an int64, whatever the rate
 }
 
 type rate struct {
@@ -75,7 +81,7 @@ func (r *rate) Op(ctx Context) (*Op, Generator) {
 	if arrival == unset {
 		arrival = ctx.Time
 	}
-	op, rest := r.g.Op(ctx.At(0))
+	op, rest := r.choose(ctx.At(0), r.g, arrival)
 	if op == nil {
 		return nil, r.with(arrival, r.n, rest)
 	}
@@ -90,7 +96,7 @@ func (r *rate) Op(ctx Context) (*Op, Generator) {
 		}
 		op.Ext[Arrival] = integer(int64(arrival))
 	}
-	return op, r.with(plus(arrival, r.gap(ctx.At(chance).At(r.n))), r.n+1, rest)
+	return op, r.with(r.following(arrival, ctx.At(chance).At(r.n)), r.n+1, rest)
 }
 
 func (r *rate) Update(ctx Context, ev Op) Generator {
@@ -99,4 +105,9 @@ func (r *rate) Update(ctx Context, ev Op) Generator {
 
 func (r *rate) notBefore() histories.Time { return r.next }
 
-func (r *rate) String() string { return describe(r.name, r.perSecond, r.g) }
+func (r *rate) String() string {
+	if len(r.phases) > 0 {
+		return describe(r.name, r.phases, r.g)
+	}
+	return describe(r.name, r.perSecond, r.g)
+}
