@@ -67,6 +67,14 @@ func (in Input) facts() [][2]string {
 	if m.Rate > 0 {
 		add("rate", fmt.Sprintf("%g/s", m.Rate))
 	}
+	for _, p := range m.Load {
+		what := ""
+		if p.Reads {
+			what = ", reads only"
+		}
+		add("load", fmt.Sprintf("%g/s for %v%s", p.Rate, p.For, what))
+	}
+	add("keys", m.Keys)
 	add("time limit", m.TimeLimit)
 	add("timeout", m.Timeout)
 	add("recovery", m.Recovery)
@@ -74,7 +82,15 @@ func (in Input) facts() [][2]string {
 	add("targets", m.Targets)
 	add("interval", m.Interval)
 	add("budget", m.Budget)
-	add("swarm", m.Swarm)
+	add("drawn by the seed", m.Swarm)
+	if c := m.Conditions; c != nil {
+		order := "any order"
+		if c.FIFO {
+			order = "in order"
+		}
+		add("links", fmt.Sprintf("%v + %v, up to ×%.1f, %.2g lost, %.2g twice, %s", c.Floor, c.Mean, c.Spread, c.Loss, c.Twice, order))
+		add("clocks", fmt.Sprintf("%v apart, drift of %.2g", c.Skew, c.Drift))
+	}
 	add("replayed", m.Schedule)
 	if !m.Started.IsZero() {
 		add("started", m.Started.UTC().Format(time.RFC3339))

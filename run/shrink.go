@@ -181,8 +181,8 @@ func (s *shrinker) failsElsewhere(script []histories.Op) bool {
 // containers.
 func (s *shrinker) calm() {
 	drawn, calm := s.manifest, s.manifest
-	calm.Swarm = false
-	if s.manifest = calm; drawn.Swarm && !s.fails(s.script(), s.end()) {
+	calm.Conditions = nil
+	if s.manifest = calm; drawn.Conditions != nil && !s.fails(s.script(), s.end()) {
 		s.manifest = drawn
 	}
 }

@@ -61,6 +61,15 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		}
 	}
 	errs = append(errs, t.CheckFlags(m.Flags))
+	if m.Keys != "" {
+		_, err := gen.Distribution(m.Keys, 1)
+		errs = append(errs, err)
+	}
+	for i, p := range m.Load {
+		if p.For <= 0 || !(p.Rate > 0) {
+			wrong("phase %d of the load: %v operations per second for %v: want more than 0 of either", i, p.Rate, p.For)
+		}
+	}
 	for _, s := range m.Nemesis {
 		k, err := nemesis.ParseKind(s)
 		if err == nil && !slices.Contains(t.Faults, k) {
@@ -96,6 +105,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		Clients:  m.Clients,
 		Rate:     m.Rate,
 		Recovery: m.Recovery,
+		Keys:     m.Keys,
 	}
 	return tr, errors.Join(errs...)
 }
@@ -108,12 +118,7 @@ func (tr *Trial) complete() histories.Manifest {
 		m.Version = histories.ManifestVersion
 	}
 	bug, _ := t.Bug(m.Bug)
-	if m.Workload == "" {
-		m.Workload = bug.Workload
-	}
-	if m.Workload == "" && len(t.Workloads) > 0 {
-		m.Workload = t.Workloads[0].Name
-	}
+	m.Workload = t.WorkloadOf(m.Workload, m.Bug)
 	flags := t.Defaults()
 	for _, set := range []map[string]string{bug.Flags, m.Flags} {
 		for k, v := range set { // the order makes no difference
@@ -188,7 +193,11 @@ func (tr *Trial) Plan(start histories.Time) Plan {
 			drawn.Start = start
 			faults = drawn.Generator()
 		}
-		work := gen.TimeLimit(m.TimeLimit, gen.Rate(m.Rate, tr.Workload.Ops(tr.params)))
+		work := gen.Rate(m.Rate, tr.Workload.Ops(tr.params))
+		if len(m.Load) > 0 {
+			work = gen.Load(start, m.Load, tr.Workload.Ops(tr.params))
+		}
+		work = gen.TimeLimit(m.TimeLimit, work)
 		phases := []gen.Generator{gen.Any(gen.Clients(work), gen.Nemesis(faults))}
 		if final := tr.Workload.FinalPhase(tr.params); final != nil {
 			phases = append(phases,
@@ -233,11 +242,15 @@ func (tr *Trial) Options() node.Options { return tr.params.Options }
 
 // Simulated is a world of the simulator for the trial.
 func (tr *Trial) Simulated() *sim.World {
-	return sim.New(sim.Config{
+	cfg := sim.Config{
 		Seed: tr.Manifest.Seed, Nodes: tr.Nodes, New: tr.Node, Messages: tr.Target.Messages,
 		Timeout: tr.Manifest.Timeout, Primary: tr.Target.Primary,
-		Leave: tr.Target.Leave, Join: tr.Target.Join, Swarm: tr.Manifest.Swarm,
-	})
+		Leave: tr.Target.Leave, Join: tr.Target.Join,
+	}
+	if c := tr.Manifest.Conditions; c != nil {
+		cfg.Conditions = *c
+	}
+	return sim.New(cfg)
 }
 
 // Simulate runs the trial in the simulator and judges it. The history is what

@@ -24,7 +24,7 @@ func manifest(seed uint64, bug string) histories.Manifest {
 	for _, k := range total.Target.Faults {
 		m.Nemesis = append(m.Nemesis, string(k))
 	}
-	return run.Swarm(m, string(nemesis.Kill))
+	return run.Draw(total.Target, m)
 }
 
 func trial(t testing.TB, m histories.Manifest, script []histories.Op) *run.Trial {
@@ -94,8 +94,8 @@ func TestShrink(t *testing.T) {
 		t.Errorf("%d operations and %d faults are left; want at most 30 and 3", s.Ops, s.Faults)
 	}
 	// On links that neither lose nor reorder there is a gap only by a fault.
-	if s.Manifest.Swarm || s.Faults == 0 {
-		t.Errorf("drawn conditions: %v, with %d faults; want ordinary ones, and a fault", s.Manifest.Swarm, s.Faults)
+	if s.Manifest.Conditions != nil || s.Faults == 0 {
+		t.Errorf("conditions: %v, with %d faults; want ordinary ones, and a fault", s.Manifest.Conditions, s.Faults)
 	}
 	for range 2 {
 		_, again, err := trial(t, s.Manifest, s.Script).Simulate(context.Background())

@@ -158,7 +158,7 @@ func TestOneLink(t *testing.T) {
 // A fault that is in force is seen, whatever the dice.
 func TestLinkFaultsAreSeen(t *testing.T) {
 	for seed := range uint64(200) {
-		b := cluster(t, seed, 5, func(c *Config) { c.Swarm = true })
+		b := cluster(t, seed, 5, func(c *Config) { c.Conditions = far(seed) })
 		for _, k := range []nemesis.Kind{nemesis.Loss, nemesis.Duplicate, nemesis.Reorder} {
 			f := fault(k, b.Nodes()...)
 			f.Params.Probability = 0.2

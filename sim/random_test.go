@@ -29,9 +29,20 @@ func TestDrawsGoByNameAndTime(t *testing.T) {
 	}
 }
 
+// far are conditions in which links lose, double and overtake messages, some of
+// them much slower than others.
+func far(seed uint64) histories.Conditions {
+	d := dice{seed}
+	return histories.Conditions{
+		Floor: time.Duration(d.magnitude(50e3, 5e6)), Mean: time.Duration(d.magnitude(50e3, 20e6)), Spread: d.magnitude(1, 5),
+		Loss: d.magnitude(0.0005, 0.05), Twice: d.magnitude(0.0005, 0.1), FIFO: d.chance(0.4),
+		Skew: time.Duration(d.magnitude(1e5, 1e9)), Drift: d.magnitude(1e-6, 2e-4), Late: 50 * time.Millisecond,
+	}
+}
+
 func TestOneSeedOneRun(t *testing.T) {
 	play := func(seed uint64) string {
-		b := cluster(t, seed, 3, func(c *Config) { c.Swarm = true })
+		b := cluster(t, seed, 3, func(c *Config) { c.Conditions = far(seed) })
 		loss := fault(nemesis.Loss, "n1")
 		loss.Params.Probability = 0.3
 		b.inject(loss)

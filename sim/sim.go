@@ -30,9 +30,9 @@ type Config struct {
 	Primary  string        // the role of a node that leads
 	Leave    string        // operations by which a node leaves the group and
 	Join     string        // joins it again; empty if there are none
-	// Swarm has the seed draw the nature of links and clocks; else they are
-	// those of a rack: TCP connections, and all nodes there at once.
-	Swarm bool
+	// Conditions are the nature of links and clocks. The zero Conditions are
+	// those of a quiet rack: TCP connections, and all nodes there at once.
+	Conditions histories.Conditions
 	// MessagesMax bounds the messages between nodes in one second; a run that
 	// exceeds it ends with an error that names the message. 0 means 100,000.
 	MessagesMax int
@@ -122,11 +122,8 @@ func New(cfg Config) *World {
 	w.conditions()
 	for _, m := range w.machines {
 		d := w.stream("boot/" + string(m.id)).draw(w.now)
-		late := time.Duration(0)
-		if cfg.Swarm { // clients may be there before all nodes are
-			late = time.Duration(d.between(0, float64(50*time.Millisecond)))
-		}
-		w.after(late, func() { w.start(m) })
+		late := d.between(0, float64(cfg.Conditions.Late)) // clients may be there before all nodes are
+		w.after(time.Duration(late), func() { w.start(m) })
 	}
 	return w
 }

@@ -1,11 +1,14 @@
 package targets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/torture-harness/torture/nemesis"
 )
 
 // Bug returns the planted bug of that name.
@@ -31,6 +34,34 @@ func (t Target) WorkloadNames() (names []string) {
 		names = append(names, w.Name)
 	}
 	return names
+}
+
+// WorkloadOf is the workload of that name if it has one, or else the bug's, or
+// the first.
+func (t Target) WorkloadOf(name, bug string) string {
+	b, _ := t.Bug(bug)
+	if name = cmp.Or(name, b.Workload); name == "" && len(t.Workloads) > 0 {
+		return t.Workloads[0].Name
+	}
+	return name
+}
+
+// Guarantees are what is promised of a workload by a target with these flags,
+// sorted; nothing if that does not hold under all of kinds.
+func (t Target) Guarantees(workload string, flags map[string]string, kinds []string) (all []string) {
+	for _, p := range t.Promises {
+		if p.Workload != workload || !Holds(p.When, flags) {
+			continue
+		}
+		for _, k := range kinds {
+			if !slices.Contains(p.Under, nemesis.Kind(k)) {
+				return nil
+			}
+		}
+		all = append(all, p.Guarantee)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Defaults are the flags' values when nothing is said.

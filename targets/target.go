@@ -56,6 +56,20 @@ type Params struct {
 	Clients  int
 	Rate     float64       // operations per second, all clients together
 	Recovery time.Duration // promised time from the last cure to normal service
+	Keys     string        // which keys operations are about: a distribution's name; none: the workload's own
+}
+
+// KeyDist is the distribution that was asked for, over as many keys as own has,
+// or else own.
+func (p Params) KeyDist(own gen.KeyDist) gen.KeyDist {
+	if p.Keys == "" {
+		return own
+	}
+	d, err := gen.Distribution(p.Keys, own.N)
+	if err != nil {
+		panic(err) // a trial is not made of a name that is none
+	}
+	return d
 }
 
 // Workload drives a target and judges what came of it.

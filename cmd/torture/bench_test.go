@@ -221,8 +221,7 @@ func or(raw []byte, other string) string {
 	return string(raw)
 }
 
-// BenchmarkSimulated is a whole simulated run of each target, 5 nodes and 10
-// clients at 100 operations a second under drawn faults: virtual seconds and
+// BenchmarkSimulated is a whole simulated run of each target as a hunt draws it: virtual seconds and
 // node events a second of one core.
 func BenchmarkSimulated(b *testing.B) {
 	for _, t := range all.Targets() {
@@ -234,7 +233,7 @@ func BenchmarkSimulated(b *testing.B) {
 				for _, k := range possible("sim", t) {
 					base.Nemesis = append(base.Nemesis, string(k))
 				}
-				res := new(app).simulateSeed(b.Context(), seedRequest{Manifest: run.Swarm(base)})
+				res := new(app).simulateSeed(b.Context(), seedRequest{Manifest: run.Draw(t, base)})
 				if res.Error != "" {
 					b.Fatal(res.Error)
 				}

@@ -22,13 +22,15 @@ func newHuntCommand(a *app) *cobra.Command {
 	return a.perTarget(&cobra.Command{
 		Use:   "hunt TARGET",
 		Short: "Simulate many seeds on all cores until one breaks a promise",
-		Long: `Hunt simulates seed after seed, each with its own mix of faults, links and
-clocks, in worker processes on all cores. It stops at the first broken promise,
-records that seed's run, shrinks it to the few operations that matter, and says
-how to repeat it; with --keep-going it records each. Some seeds are run twice:
-the histories must be the same. A seed that could not be judged to its end
-counts as failed or unknown, with its reason; seeds under way when time is up
-(--for) do not count.` + "\n" + exitStatus,
+		Long: `Hunt simulates seed after seed in worker processes on all cores. A seed draws
+what is not given: the size of the cluster, clients and their load, keys, flags
+of the target, the budget and the mix of faults, links and clocks, all of which
+stands in the run's run.json. Hunt stops at the first broken promise, records
+that seed's run, shrinks it to the few operations that matter, and says how to
+repeat it; with --keep-going it records each. Some seeds are run twice: the
+histories must be the same. A seed that could not be judged to its end counts as
+failed or unknown, with its reason; seeds under way when time is up (--for) do
+not count.` + "\n" + exitStatus,
 		Example: `  torture hunt raft --seeds 2000
   torture hunt primary --reads primary --for 10m
   torture hunt total --bug deliver-gap`,
@@ -136,24 +138,18 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 	cmd.Flags().DurationVar(&heartbeat, "heartbeat", 30*time.Second, "how often to say how far the hunt is, where stderr is no terminal; 0: never")
 	cmd.Flags().BoolVar(&h.keepOn, "keep-going", false, "do not stop at the first broken promise; keep the run of each")
 	cmd.Flags().BoolVar(&noShrink, "no-shrink", false, "do not shrink what was found")
-	cmd.Flags().BoolVar(&steady, "steady", false, "the same faults and conditions for every seed, rather than drawn ones")
+	cmd.Flags().BoolVar(&steady, "steady", false, "for every seed the same kinds of faults and, of what is not given, the defaults, rather than drawn ones")
 	return cmd
 }
 
-// seeded makes the manifest of a seed: with drawn conditions, and a bug's own
-// faults always among them.
+// seeded makes the manifest of a seed: all that base leaves open drawn by it, or
+// as it is by default.
 func seeded(t targets.Target, base histories.Manifest, swarm bool) func(uint64) histories.Manifest {
-	var keep []string
-	if bug, ok := t.Bug(base.Bug); ok {
-		for _, k := range bug.Under {
-			keep = append(keep, string(k))
-		}
-	}
 	return func(seed uint64) histories.Manifest {
 		m := base
 		m.Seed = seed
 		if swarm {
-			m = run.Swarm(m, keep...)
+			m = run.Draw(t, m)
 		}
 		return m
 	}

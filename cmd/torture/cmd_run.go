@@ -61,7 +61,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 			}
 			var script []histories.Op
 			if flags.schedule != "" {
-				if script, err = scripted(cmd, flags.schedule, &m); err != nil {
+				if script, err = scripted(cmd, flags.schedule, t.Nodes, &m); err != nil {
 					return err
 				}
 			}
@@ -84,12 +84,13 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	cmd.Flags().StringVar(&world, "world", "auto", "where nodes run: sim, docker, or auto: docker if an engine answers")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides a simulated run, and the plan of any (default: drawn)")
 	cmd.Flags().StringVar(&flags.schedule, "schedule", "", "file of faults to inject, in place of drawn ones")
-	cmd.Flags().BoolVar(&swarm, "swarm", false, "have the seed draw the mix of faults, links and clocks, as torture hunt does")
+	cmd.Flags().BoolVar(&swarm, "swarm", false, "have the seed draw what is not given, as torture hunt does")
 	return cmd
 }
 
-// scripted reads the faults of a run from a file, and makes m say so.
-func scripted(cmd *cobra.Command, path string, m *histories.Manifest) ([]histories.Op, error) {
+// scripted reads the faults of a run from a file, and makes m say so. size is
+// that of the cluster if m does not say it.
+func scripted(cmd *cobra.Command, path string, size int, m *histories.Manifest) ([]histories.Op, error) {
 	for _, name := range []string{"nemesis", "interval", "targets", "budget"} {
 		if cmd.Flags().Changed(name) {
 			return nil, fmt.Errorf("--schedule and --%s: the schedule says which faults there are, whom they strike and when", name)
@@ -100,7 +101,7 @@ func scripted(cmd *cobra.Command, path string, m *histories.Manifest) ([]histori
 		return nil, err
 	}
 	var nodes []string
-	for i := range m.Nodes {
+	for i := range cmp.Or(m.Nodes, size) {
 		nodes = append(nodes, fmt.Sprintf("n%d", i+1))
 	}
 	if err := nemesis.CheckScript(s.Ops, nodes); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/torture-harness/torture/docker"
+	gen "github.com/torture-harness/torture/generators"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/sim"
@@ -40,13 +41,14 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 	fs.IntVar(&f.m.Nodes, "nodes", t.Nodes, "size of the cluster")
 	fs.IntVar(&f.m.Clients, "clients", 0, "concurrent clients (default two for each node)")
 	fs.Float64Var(&f.m.Rate, "rate", 100, "operations per second, all clients together")
+	fs.StringVar(&f.m.Keys, "keys", "", "which keys operations are about: "+strings.Join(gen.Distributions, ", ")+" (default: the workload's own)")
 	fs.DurationVar(&f.m.TimeLimit, "time-limit", 0, "how long clients work and faults happen (default 1m in containers; in the simulator 20s, and for each kind of fault 2s more, or 5s if it keeps nodes from answering)")
 	fs.DurationVar(&f.m.Timeout, "timeout", 0, "when a client gives an operation up (default 1s simulated, 5s in containers)")
 	fs.DurationVar(&f.m.Recovery, "recovery", 0, "from the last cure to the final operations (default 10s)")
 	fs.StringVar(&f.nemesis, "nemesis", "all", "kinds of faults, by comma; all that world, target and promise share, or none")
 	fs.DurationVar(&f.m.Interval, "interval", 0, "scale of time: faults last up to four times as long, the calm after one half as long again; short ones are as likely (default 3s in containers, 1.5s in the simulator)")
 	fs.StringVar(&f.m.Targets, "targets", "", "whom faults strike: one, minority, majority, all, primaries, !primaries, n1,n3 or a partition's shape (default: drawn)")
-	fs.StringVar(&f.m.Budget, "budget", "minority", "how many nodes may be unable to answer at once: minority, all or a number")
+	fs.StringVar(&f.m.Budget, "budget", "minority", "how many nodes may be unable to answer at once: none, minority, all or a number; a hunt draws it, up to a minority")
 	for _, flag := range t.Flags {
 		f.own[flag.Name] = fs.String(flag.Name, flag.Values[0], flag.Doc+": "+strings.Join(flag.Values, ", "))
 		_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(flag.Values, cobra.ShellCompDirectiveNoFileComp))
@@ -87,6 +89,17 @@ func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string
 	}
 	m.Target, m.World = t.Name, world
 	m.Flags = map[string]string{}
+	// What was not given is left open: a hunt draws it.
+	open := func(name string) bool { return !cmd.Flags().Changed(name) }
+	if open("nodes") {
+		m.Nodes = 0
+	}
+	if open("rate") {
+		m.Rate = 0
+	}
+	if open("budget") {
+		m.Budget = ""
+	}
 	for name, value := range f.own {
 		if cmd.Flags().Changed(name) {
 			m.Flags[name] = *value
@@ -99,13 +112,7 @@ func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string
 			flags[k] = v
 		}
 	}
-	workload := m.Workload
-	if workload == "" {
-		workload = bug.Workload
-	}
-	if workload == "" {
-		workload = t.Workloads[0].Name
-	}
+	workload := t.WorkloadOf(m.Workload, m.Bug)
 	able := possible(world, t)
 	if f.nemesis == "all" {
 		able = promised(t, workload, flags, able)

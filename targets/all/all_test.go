@@ -37,7 +37,7 @@ func TestPromises(t *testing.T) {
 				t.Logf("%s", p.Guarantee)
 				for seed := *first; seed < *first+n; seed++ {
 					m := histories.Manifest{Seed: seed, Workload: p.Workload, Flags: drawn(target, p.When, seed), Nemesis: names(p.Under)}
-					h, r := simulate(t, target, run.Swarm(m))
+					h, r := simulate(t, target, run.Draw(target, m))
 					if r.Verdict == checker.Invalid || r.Verdict == checker.Unknown {
 						t.Errorf("seed %d %s: %s %s (of %d ops)%s", seed, flagsOf(m.Flags), r.Verdict, r.Why, h.Len(), anomalies(r))
 					}
@@ -64,7 +64,7 @@ func TestBugs(t *testing.T) {
 				other := map[string]int{}
 				for n := range uint64(b.Within) {
 					m := histories.Manifest{Seed: *first + n, Bug: b.Name, Nemesis: names(b.Under)}
-					_, r := simulate(t, target, run.Swarm(m, m.Nemesis...))
+					_, r := simulate(t, target, run.Draw(target, m))
 					for _, a := range r.Anomalies {
 						if kind, _, _ := strings.Cut(a.Kind, ":"); slices.Contains(b.Anomalies, kind) {
 							t.Logf("found in run %d: %s: %s", n+1, a.Kind, a.Why)
@@ -86,7 +86,7 @@ func TestDeterminism(t *testing.T) {
 		t.Run(target.Name, func(t *testing.T) {
 			var texts [2][]byte
 			for i := range texts {
-				h, _ := simulate(t, target, run.Swarm(histories.Manifest{Seed: *first, Nemesis: names(target.Faults)}))
+				h, _ := simulate(t, target, run.Draw(target, histories.Manifest{Seed: *first, Nemesis: names(target.Faults)}))
 				var b bytes.Buffer
 				if err := histories.Write(&b, h); err != nil {
 					t.Fatal(err)

@@ -46,7 +46,7 @@ var Target = targets.Target{
 		{
 			Name:  "append",
 			Doc:   "transactions that append to lists and read them, at the primary",
-			Ops:   func(targets.Params) gen.Generator { return gen.Appends(gen.Exponential(10, 3), 128) },
+			Ops:   func(p targets.Params) gen.Generator { return gen.Appends(p.KeyDist(gen.Exponential(10, 3)), 128) },
 			Final: func(p targets.Params, node string) []targets.FinalOp { return inTheEnd(p, node) },
 			Checker: func(p targets.Params) checker.Checker {
 				return checker.All("append", replication(p), withoutLogs(checker.Appends()))
@@ -125,7 +125,7 @@ func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator) targe
 	return targets.Workload{
 		Name: name,
 		Doc:  doc,
-		Ops:  func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), opsPerKey) },
+		Ops:  func(p targets.Params) gen.Generator { return ops(p.KeyDist(gen.Uniform(keys)), opsPerKey) },
 		Final: func(p targets.Params, node string) []targets.FinalOp {
 			var reads []gen.Op
 			for k := range keys {

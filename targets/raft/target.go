@@ -45,7 +45,7 @@ var Target = targets.Target{
 		{
 			Name:    "append",
 			Doc:     "transactions that append to lists and read them",
-			Ops:     func(targets.Params) gen.Generator { return gen.Appends(gen.Uniform(keys), 100) },
+			Ops:     func(p targets.Params) gen.Generator { return gen.Appends(p.KeyDist(gen.Uniform(keys)), 100) },
 			Final:   asked(gen.Op{F: "txn", Value: json.RawMessage(`[["r",0,null],["r",1,null],["r",2,null],["r",3,null],["r",4,null]]`)}),
 			Checker: check("append", checker.Appends()),
 		},
@@ -73,7 +73,7 @@ func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator, perKe
 	return targets.Workload{
 		Name:    name,
 		Doc:     doc,
-		Ops:     func(targets.Params) gen.Generator { return ops(gen.Uniform(keys), perKey) },
+		Ops:     func(p targets.Params) gen.Generator { return ops(p.KeyDist(gen.Uniform(keys)), perKey) },
 		Final:   asked(finalReads()...),
 		Checker: check(name, checker.Linearizable(checker.Register(checker.RegisterOptions{Mismatch: true}), checker.LinearizableOptions{})),
 	}
