@@ -30,7 +30,7 @@ var kindsOf = map[string][]string{
 		"state-machine-safety", "committed-truncated", "leader-completeness", "log-matching", "durability-lost",
 		"two-leaders-in-term", "double-vote", "commit-regressed", "no-progress",
 	},
-	"stats":    {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "few-operations"},
+	"stats":    {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "fault-not-cured", "few-operations"},
 	"recovery": {"no-recovery"},
 	"panics":   {"node-panic", "unplanned-crash"},
 	"logs":     {"log-pattern"},

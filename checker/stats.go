@@ -25,6 +25,7 @@ type StatsOptions struct {
 //	never-ok:F            no operation F succeeded
 //	final-never-ok:F      none did in the final phase, and some were tried
 //	fault-not-verified:K  no fault of a kind asked for, or tried, was seen in force
+//	fault-not-cured:K     a fault of a kind was not seen to be over after its cure
 //	few-operations:K      fewer than MinOps operations succeeded while one was
 //	few-operations        fewer than MinOps did at all
 //
@@ -165,12 +166,15 @@ func (s *tally) faults(h histories.History) {
 	}
 	table := map[string]any{}
 	for _, kind := range sortedKeys(kinds) {
-		verified, cured, during := 0, 0, 0
+		verified, cured, uncured, during := 0, 0, 0, 0
 		until := -1 // faults of a kind may overlap
 		slices.SortStableFunc(byKind[kind], func(a, b histories.Interval) int { return cmp.Compare(a.InForce, b.InForce) })
 		for _, v := range byKind[kind] {
-			if v.CuredWell {
+			switch {
+			case v.CuredWell:
 				cured++
+			case v.Over >= 0:
+				uncured++
 			}
 			if !v.Verified {
 				continue
@@ -184,6 +188,9 @@ func (s *tally) faults(h histories.History) {
 			until = max(until, end)
 		}
 		injected := len(byKind[kind])
+		if uncured > 0 {
+			s.empty("fault-not-cured:"+kind, "%d of %d faults of kind %s were not seen to be over when they were cured", uncured, injected, kind)
+		}
 		table[kind] = map[string]int{"injected": injected, "verified": verified, "cured": cured, "operations": during}
 		switch {
 		case injected == 0:
