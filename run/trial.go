@@ -26,6 +26,7 @@ type Trial struct {
 	Workload targets.Workload
 	Nodes    []string
 	Script   []histories.Op // invocations to be played; nil: drawn from the seed
+	Sabotage sim.Sabotage   // of the simulator, by tests alone
 
 	params targets.Params
 	kinds  []nemesis.Kind
@@ -245,7 +246,8 @@ func (tr *Trial) Simulated() *sim.World {
 	cfg := sim.Config{
 		Seed: tr.Manifest.Seed, Nodes: tr.Nodes, New: tr.Node, Messages: tr.Target.Messages,
 		Timeout: tr.Manifest.Timeout, Primary: tr.Target.Primary,
-		Leave: tr.Target.Leave, Join: tr.Target.Join,
+		Leave: tr.Target.Leave, Join: tr.Target.Join, Members: tr.Target.Members,
+		Sabotage: tr.Sabotage,
 	}
 	if c := tr.Manifest.Conditions; c != nil {
 		cfg.Conditions = *c

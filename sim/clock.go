@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/torture-harness/torture/histories"
-	"github.com/torture-harness/torture/nemesis"
 )
 
 // epoch is the time of day when every simulation begins.
@@ -51,6 +50,9 @@ func (c *clock) when(d time.Duration) histories.Time {
 	return t
 }
 
+// read is what the node sees at t: its monotonic clock, and the time of day.
+func (c *clock) read(t histories.Time) (now, wall time.Duration) { return c.now(t), c.wall(t) }
+
 func (c *clock) wall(t histories.Time) time.Duration {
 	w := epoch + c.now(t) + c.skew + c.jump
 	for _, s := range c.strobe {
@@ -77,10 +79,4 @@ func (c *clock) set(t histories.Time, faults []lease) {
 			c.drift = (1+c.drift)*(1+p.Drift) - 1
 		}
 	}
-}
-
-// lease is a fault in force.
-type lease struct {
-	nemesis.Fault
-	since histories.Time
 }

@@ -74,6 +74,27 @@ func (d *disk) lose(r dice) (lost, of int) {
 	return of - keep, of
 }
 
+// unsynced is the key of a witness.
+const unsynced = "\x00unsynced"
+
+// witness leaves a write behind that was not synced, as the last of a process
+// that has died. It goes the way of every other, but is not counted: who tears
+// off a random number of batches tears it off with any of them, and with none.
+func (d *disk) witness() {
+	batches := d.batches
+	d.write([]node.Change{{Key: unsynced}})
+	d.batches = batches
+}
+
+// forget removes the witness, if it is there.
+func (d *disk) forget() {
+	if _, there := d.data[unsynced]; there {
+		delete(d.data, unsynced)
+		d.stale = true
+		d.pending = slices.DeleteFunc(d.pending, func(u undo) bool { return u.key == unsynced })
+	}
+}
+
 // Read implements node.Disk.
 func (d *disk) Read(key string) ([]byte, bool) {
 	v, ok := d.data[key]

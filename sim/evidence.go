@@ -2,39 +2,22 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
+	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 )
 
-// observe looks at the victims of f, by the same paths that processes,
-// messages and clocks take, for signs that f is in force; or is not, after
-// its cure.
-func (w *World) observe(f nemesis.Fault, inForce bool) nemesis.Evidence {
-	e := nemesis.Evidence{ID: f.ID, Kind: f.Kind}
-	add := func(node, peer, want, got string, seen bool) {
-		ok := seen == inForce
-		if !inForce {
-			want = "not " + want
-			if !ok {
-				if holders := w.holders(f, node, peer); len(holders) > 0 {
-					e.Holders = append(e.Holders, holders...)
-					return
-				}
-			}
-		}
-		e.Checks = append(e.Checks, nemesis.Check{Node: node, Peer: peer, Want: want, Got: got, OK: ok})
-	}
-	if f.Kind == nemesis.Partition {
-		for to, name := range w.names {
-			for _, from := range f.Params.Drop[name] {
-				if from == name {
-					continue
-				}
-				cut := w.link(w.machine(from).index, int32(to)).fault.cut
-				add(name, from, "cut", pick(cut, "cut", "open"), cut)
+// observe looks at the victims of f, by probes that go the ways of messages,
+// timers, requests, clocks and writes, for signs that f is in force; or is
+// over, after its cure. What injecting f has set is not looked at.
+func (w *World) observe(f lease, inForce bool) nemesis.Evidence {
+	e := sight{World: w, fault: f, inForce: inForce, Evidence: nemesis.Evidence{ID: f.ID, Kind: f.Kind}}
+	for _, from := range w.machines {
+		for _, to := range w.machines {
+			if f.ActsOn(string(from.id), string(to.id)) {
+				e.seeLink(from, to)
 			}
 		}
 	}
@@ -42,138 +25,143 @@ func (w *World) observe(f nemesis.Fault, inForce bool) nemesis.Evidence {
 		m := w.machine(name)
 		switch f.Kind {
 		case nemesis.Kill, nemesis.Stop, nemesis.Power:
-			got := pick(m.proc == nil, "down", "up")
-			if m.broke {
-				got = "down: it panicked"
-			}
-			add(name, "", "down", got, m.proc == nil)
+			e.seeProcess(m)
 		case nemesis.Pause:
-			add(name, "", "paused", pick(m.paused, "paused", "running"), m.paused)
+			e.seePause(m)
 		case nemesis.Client:
-			add(name, "", "deaf to clients", pick(m.deaf, "deaf", "hears"), m.deaf)
+			e.seeClients(m)
 		case nemesis.Clock:
-			got, seen := m.clock.astray(w, f)
-			add(name, "", "clock "+f.Params.Shape, got, seen)
-		}
-	}
-	switch f.Kind {
-	case nemesis.Loss, nemesis.Delay, nemesis.Duplicate, nemesis.Reorder, nemesis.Bandwidth:
-		for _, from := range w.names {
-			for _, to := range w.names {
-				if f.ActsOn(from, to) {
-					got, seen := w.probe(w.machine(from).index, w.machine(to).index, f)
-					add(to, from, string(f.Kind), got, seen)
-				}
-			}
+			e.seeClock(m)
 		}
 	}
 	slices.Sort(e.Holders)
 	e.Holders = slices.Compact(e.Holders)
-	return e
+	return e.Evidence
 }
 
-// holders are the other faults that have the effect of f on a node, or on the
-// link to it from peer, if f is a fault of links.
-func (w *World) holders(f nemesis.Fault, node, peer string) (ids []string) {
-	for _, l := range w.leases {
-		var same bool
-		switch {
-		case l.ID == f.ID:
-		case peer != "":
-			same = l.Kind == f.Kind && l.ActsOn(peer, node)
-		case takesDown(f.Kind):
-			// A paused machine does not start its process either.
-			same = (takesDown(l.Kind) || l.Kind == nemesis.Pause) && slices.Contains(l.Targets, node)
-		default:
-			same = l.Kind == f.Kind && slices.Contains(l.Targets, node)
+// sight is what comes to be seen of a fault.
+type sight struct {
+	*World
+	fault   lease
+	inForce bool
+	nemesis.Evidence
+}
+
+// check adds what was seen at node, or on the way to it from peer. If that is
+// not what is wanted, and there are other faults in the way, it adds those
+// instead.
+func (e *sight) check(node, peer, want, got string, ok bool, inTheWay func(nemesis.Fault) bool) {
+	if !ok && inTheWay != nil {
+		if ids := e.others(inTheWay); len(ids) > 0 {
+			e.Holders = append(e.Holders, ids...)
+			return
 		}
-		if same {
+	}
+	e.Checks = append(e.Checks, nemesis.Check{Node: node, Peer: peer, Want: want, Got: got, OK: ok})
+}
+
+// expect is what in the negative, if the fault is over.
+func expect(what string, inForce bool) string {
+	if inForce {
+		return what
+	}
+	return "not " + what
+}
+
+// others are the other faults of which which is true.
+func (e *sight) others(which func(nemesis.Fault) bool) (ids []string) {
+	for _, l := range e.leases {
+		if l.ID != e.fault.ID && which(l.Fault) {
 			ids = append(ids, l.ID)
 		}
 	}
 	return ids
 }
 
-// probe sends messages over a copy of a link, and over another that lacks what
-// f does, by the same dice: the difference is f's.
-func (w *World) probe(from, to int32, f nemesis.Fault) (got string, seen bool) {
-	with := *w.link(from, to)
-	without := with
-	p := f.Params
-	n, bytes := 100, 100
-	switch f.Kind {
-	case nemesis.Loss:
-		without.fault.loss = 0
-	case nemesis.Duplicate:
-		without.fault.twice = 0
-	case nemesis.Reorder:
-		without.fault.overtaken = 0
-	case nemesis.Delay:
-		without.fault.delay, without.fault.jitter = 0, 0
-	case nemesis.Bandwidth:
-		without.fault.rate = 0
-		bytes = int(p.Rate) // a second's worth
-	}
-	if p.Probability > 0 {
-		n = min(int(math.Ceil(40/p.Probability)), 20_000)
-	}
-	draws := w.stream(fmt.Sprintf("probe/%d/%d", from, to))
-	lost, twice, late, both := 0, 0, 0, 0
-	least := time.Duration(math.MaxInt64)
-	for range n {
-		with.free, with.last, without.free, without.last = 0, 0, 0, 0
-		d := draws.draw(w.now)
-		a, b := with.decide(d, w.now, bytes), without.decide(d, w.now, bytes)
-		lost += bit(a.copies == 0 && b.copies > 0)
-		twice += bit(a.copies == 2 && b.copies == 1)
-		if a.copies > 0 && b.copies > 0 {
-			both++
-			longer := a.delay[0] - b.delay[0]
-			least = min(least, longer)
-			late += bit(p.Delay > 0 && longer >= time.Duration(p.Delay))
-		}
-	}
-	share := func(k, of int) float64 { return float64(k) / float64(max(of, 1)) }
-	enough := p.Probability / 4 // of 40 to be expected chance leaves so few once in 10⁸ probes
-	switch f.Kind {
-	case nemesis.Loss:
-		return fmt.Sprintf("%.3f lost", share(lost, n)), share(lost, n) >= enough
-	case nemesis.Duplicate:
-		return fmt.Sprintf("%.3f twice", share(twice, both)), share(twice, both) >= enough
-	case nemesis.Reorder:
-		return fmt.Sprintf("%.3f held", share(late, both)), share(late, both) >= enough
-	case nemesis.Delay:
-		return fmt.Sprintf("%v longer at least", least), both > 0 && least >= time.Duration(p.Delay-p.Jitter)
-	default: // bandwidth
-		return fmt.Sprintf("%d bytes take %v longer", bytes, least), both > 0 && least >= time.Second/2
+// on tells of faults of some kinds whether they have m for a target.
+func on(m *machine, kinds ...nemesis.Kind) func(nemesis.Fault) bool {
+	return func(f nemesis.Fault) bool {
+		return slices.Contains(kinds, f.Kind) && slices.Contains(f.Targets, string(m.id))
 	}
 }
 
-func bit(b bool) int {
-	if b {
-		return 1
+// seeProcess asks whether m is there. Who is back from a fault that ended it
+// lives anew.
+func (e *sight) seeProcess(m *machine) {
+	answer := e.question(m, true)
+	anew := m.life > e.fault.lives[string(m.id)]
+	ok, got := answer == refused, answer
+	if !e.inForce {
+		ok = answer == handled && anew
 	}
-	return 0
+	switch {
+	case m.broke:
+		got += ": it panicked"
+	case answer == handled:
+		got = fmt.Sprintf("answers, in life %d", m.life)
+	}
+	// A paused machine does not start its process.
+	e.check(string(m.id), "", expect("down", e.inForce), got, ok, on(m, nemesis.Kill, nemesis.Stop, nemesis.Power, nemesis.Pause))
+	if e.inForce && e.fault.Kind == nemesis.Power && answer == refused {
+		_, kept := m.disk.Read(unsynced)
+		e.check(string(m.id), "", "unsynced write lost", pick(m.left && !kept, "lost", "kept"), m.left && !kept, nil)
+	}
 }
 
-// astray compares a clock with what it would show without f.
-func (c *clock) astray(w *World, f nemesis.Fault) (got string, seen bool) {
-	p := f.Params
-	const second = time.Second
+// seePause sends m one of each of the things that wake a process.
+func (e *sight) seePause(m *machine) {
+	ends := []string{e.message(m.index, m.index), e.timer(m), e.question(m, true)}
+	got := fmt.Sprintf("message %s, timer %s, request %s", ends[0], ends[1], ends[2])
+	ok := !slices.ContainsFunc(ends, func(end string) bool { return end != waits })
+	inTheWay := on(m, nemesis.Kill, nemesis.Stop, nemesis.Power)
+	if !e.inForce {
+		ok, inTheWay = !slices.Contains(ends, waits), on(m, nemesis.Pause)
+	}
+	e.check(string(m.id), "", expect("paused", e.inForce), got, ok, inTheWay)
+}
+
+// seeClients sends m a request as a client does, and has it answer one.
+func (e *sight) seeClients(m *machine) {
+	see := func(want, end string) {
+		e.check(string(m.id), "client", expect(want, e.inForce), end, (end == lost) == e.inForce, on(m, nemesis.Client))
+	}
+	see("requests lost", e.question(m, false))
+	if m.running() { // else it gives no answers
+		see("answers lost", e.reply(m))
+	}
+}
+
+// seeClock compares what m sees of its clock with what it would without the
+// fault.
+func (e *sight) seeClock(m *machine) {
+	bare := m.clock
+	bare.set(e.now, e.leases.on(m, nemesis.Clock).except(e.fault.ID))
+	p := e.fault.Params
+	var what string
+	var got, want time.Duration
 	switch p.Shape {
 	case "drift":
-		pace := float64(c.now(w.now.Add(second))-c.now(w.now))/float64(second) - 1
-		return fmt.Sprintf("pace %+.4f", pace), math.Abs(pace-c.own) >= math.Abs(p.Drift)/2
-	case "strobe":
-		period := time.Duration(p.Period)
-		swing := c.wall(w.now.Add(period)) - c.wall(w.now) - (c.now(w.now.Add(period)) - c.now(w.now))
-		return fmt.Sprintf("swings %v", swing), swing != 0
-	default: // jump
-		off := c.wall(w.now) - epoch - c.now(w.now) - c.skew
-		return fmt.Sprintf("offset %v", off), c.jump != 0
+		now, _ := m.clock.read(e.now.Add(time.Second))
+		with, _ := m.clock.read(e.now)
+		later, _ := bare.read(e.now.Add(time.Second))
+		without, _ := bare.read(e.now)
+		got, want, what = now-with-(later-without), time.Duration(float64(later-without)*p.Drift), "gains %v in a second"
+	default:
+		off := func(t histories.Time) time.Duration {
+			_, with := m.clock.read(t)
+			_, without := bare.read(t)
+			return with - without
+		}
+		got, want, what = off(e.now), time.Duration(p.Offset), "offset %v"
+		if p.Shape == "strobe" {
+			got, want, what = (off(e.now.Add(time.Duration(p.Period))) - got).Abs(), want.Abs(), "swings %v"
+		}
 	}
+	seen := (got - want).Abs() <= want.Abs()/2
+	e.check(string(m.id), "", expect("clock "+p.Shape, e.inForce), fmt.Sprintf(what, got), seen == e.inForce, nil)
 }
 
+// pick is yes or no.
 func pick(b bool, yes, no string) string {
 	if b {
 		return yes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -29,14 +30,26 @@ func (w *World) nemesis(op histories.Op) {
 	}
 }
 
-// complete ends a nemesis' operation with evidence.
+// complete ends a nemesis' operation with evidence. When nothing is in force
+// any more, as far as can be seen, that is recorded.
 func (w *World) complete(op histories.Op, e nemesis.Evidence) {
 	e = e.Conclude()
-	op.Type, op.Value = histories.OK, histories.Encode(e)
-	if !e.Verified {
+	op.Type, op.Error = histories.OK, ""
+	switch {
+	case op.F == nemesis.Inject && len(e.Checks) == 0 && len(e.Holders) > 0:
+		// In force or not, it was not seen: a run may not count on it.
+		e.Verified = false
+		op.Type, op.Error = histories.Info, "hidden by "+strings.Join(e.Holders, ", ")
+	case !e.Verified:
 		op.Type, op.Error = histories.Info, "not seen at the victims"
+	case op.F == nemesis.Cure:
+		delete(w.uncured, e.ID)
 	}
+	op.Value = histories.Encode(e)
 	w.emit(op)
+	if op.F == nemesis.Cure && len(w.leases) == 0 && len(w.uncured) == 0 {
+		w.record(histories.World, "heal", struct{}{})
+	}
 }
 
 // takesDown tells whether kind k ends processes.
@@ -55,23 +68,34 @@ func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 	if err := f.On(w.names); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(w.leases, func(l lease) bool { return l.ID == f.ID }) {
+	if w.leases.find(f.ID) >= 0 {
 		return fmt.Errorf("fault %s is in force already", f.ID)
 	}
+	if f.Kind == nemesis.Membership && w.cfg.Leave == "" {
+		return fmt.Errorf("fault %s: the target has no membership operations", f.ID)
+	}
+	l := lease{Fault: f, since: w.now, lives: map[string]uint32{}}
+	w.leases = append(w.leases, l)
 	if f.Kind == nemesis.Membership {
-		if w.cfg.Leave == "" {
-			return fmt.Errorf("fault %s: the target has no membership operations", f.ID)
-		}
-		w.leases = append(w.leases, lease{f, w.now})
 		w.admin(op, f, w.cfg.Leave)
 		return nil
 	}
-	w.leases = append(w.leases, lease{f, w.now})
-	w.settle()
 	for _, name := range f.Targets {
-		w.strike(w.machine(name), f.Kind)
+		m := w.machine(name)
+		l.lives[name] = m.life
+		if f.Kind == nemesis.Power {
+			if m.will = m.proc != nil; !m.will {
+				m.leave()
+			}
+		}
 	}
-	w.after(dying+5*time.Millisecond, func() { w.complete(op, w.observe(f, true)) })
+	w.settle()
+	for _, deed := range w.cfg.Sabotage.deeds(f, w.names) {
+		for _, name := range deed.Targets {
+			w.strike(w.machine(name), f.Kind)
+		}
+	}
+	w.after(dying+5*time.Millisecond, func() { w.complete(op, w.observe(l, true)) })
 	return nil
 }
 
@@ -112,34 +136,27 @@ func (w *World) losePower(m *machine) {
 }
 
 func (w *World) cure(op histories.Op, id string) error {
-	i := slices.IndexFunc(w.leases, func(l lease) bool { return l.ID == id })
-	f, known := w.past[id]
-	switch {
-	case i >= 0:
-		f = w.leases[i].Fault
-		w.past[id] = f
-		w.leases = slices.Delete(slices.Clone(w.leases), i, i+1)
+	if i := w.leases.find(id); i >= 0 {
+		w.past = append(w.past, w.leases[i])
+		w.leases = w.leases.except(id)
 		w.settle()
-	case !known:
+	}
+	i := w.past.find(id)
+	if i < 0 {
 		return fmt.Errorf("fault %s was never in force", id)
 	}
-	if f.Kind == nemesis.Membership {
-		w.admin(op, f, w.cfg.Join)
+	w.uncured[id] = true
+	l := w.past[i]
+	if l.Kind == nemesis.Membership {
+		w.admin(op, l.Fault, w.cfg.Join)
 		return nil
 	}
 	wait := 5 * time.Millisecond
-	if takesDown(f.Kind) {
+	if takesDown(l.Kind) {
 		wait += 2 * starting // it may die once more while it starts
 	}
-	w.after(wait, func() { w.complete(op, w.observe(f, false)); w.healed() })
+	w.after(wait, func() { w.complete(op, w.observe(l, false)) })
 	return nil
-}
-
-// healed records that nothing is in force any more.
-func (w *World) healed() {
-	if len(w.leases) == 0 {
-		w.record(histories.World, "heal", struct{}{})
-	}
 }
 
 // Heal ends every fault at once.
@@ -151,24 +168,18 @@ func (w *World) Heal(context.Context) error {
 
 // settle makes machines and links what the leases in force say.
 func (w *World) settle() {
+	ls := w.suffered()
 	for _, m := range w.machines {
-		on := func(kinds ...nemesis.Kind) (ls []lease) {
-			for _, l := range w.leases {
-				if slices.Contains(kinds, l.Kind) && slices.Contains(l.Targets, string(m.id)) {
-					ls = append(ls, l)
-				}
-			}
-			return ls
-		}
-		m.down = len(on(nemesis.Kill, nemesis.Stop, nemesis.Power))
-		m.deaf = len(on(nemesis.Client)) > 0
+		m.down = len(ls.on(m, nemesis.Kill, nemesis.Stop, nemesis.Power))
+		m.deaf = len(ls.on(m, nemesis.Client)) > 0
+		m.mute = m.deaf && w.cfg.Sabotage != OneWay
 		pace := m.clock.drift
-		m.clock.set(w.now, on(nemesis.Clock))
+		m.clock.set(w.now, ls.on(m, nemesis.Clock))
 		if m.proc != nil && m.clock.drift != pace {
 			w.rearm(m)
 		}
 		was := m.paused
-		m.paused = len(on(nemesis.Pause)) > 0
+		m.paused = len(ls.on(m, nemesis.Pause)) > 0
 		if was && !m.paused {
 			w.resume(m)
 		}
@@ -176,30 +187,17 @@ func (w *World) settle() {
 			w.startSoon(m)
 		}
 	}
-	for from := range w.machines {
-		for to := range w.machines {
-			w.settleLink(int32(from), int32(to))
+	for _, from := range w.machines {
+		for _, to := range w.machines {
+			l := w.link(from.index, to.index)
+			l.fault = ls.trouble(from, to)
+			switch t := l.fault; {
+			case t.cut && !t.held:
+				l.held = nil
+			case !t.cut && len(l.held) > 0:
+				w.release(from.index, to.index)
+			}
 		}
-	}
-}
-
-func (w *World) settleLink(from, to int32) {
-	if from == to {
-		return // no fault comes between a node and itself
-	}
-	var t trouble
-	for _, l := range w.leases {
-		if l.ActsOn(w.names[from], w.names[to]) {
-			t.add(l.Fault)
-		}
-	}
-	l := w.link(from, to)
-	l.fault = t
-	switch {
-	case t.cut && !t.held:
-		l.held = nil
-	case !t.cut && len(l.held) > 0:
-		w.release(from, to)
 	}
 }
 
@@ -241,24 +239,36 @@ func (w *World) admin(op histories.Op, f nemesis.Fault, what string) {
 				e.Checks = append(e.Checks, nemesis.Check{Node: name, Want: what + " answered", Got: "no answer"})
 			}
 			w.complete(op, e)
-			if op.F == nemesis.Cure {
-				w.healed()
-			}
 			return
 		}
 		victim := left[0]
 		m := w.spokesman(victim, tries)
 		tries++
-		ask := histories.Op{Process: op.Process, Type: histories.Invoke, F: what, Value: histories.Encode(victim)}
-		w.call(m, &call{op: ask, then: func(answer histories.Op) {
-			if answer.Type != histories.OK {
+		then := func(answer histories.Op) {
+			var members []string
+			known := false
+			if answer.Type == histories.OK {
+				members, known = w.members(m)
+			}
+			if !known {
 				w.after(200*time.Millisecond, next)
 				return
 			}
-			e.Checks = append(e.Checks, nemesis.Check{Node: victim, Peer: string(m.id), Want: what + " answered", Got: "ok", OK: true})
+			gone := !slices.Contains(members, victim)
+			e.Checks = append(e.Checks, nemesis.Check{
+				Node: victim, Peer: string(m.id), Want: expect("no member", op.F == nemesis.Inject),
+				Got: "members " + strings.Join(members, " "), OK: gone == (op.F == nemesis.Inject),
+			})
 			left = left[1:]
 			next()
-		}})
+		}
+		subject := w.cfg.Sabotage.subject(op.F, victim, w.names)
+		if subject == "" {
+			then(histories.Op{Type: histories.OK})
+			return
+		}
+		ask := histories.Op{Process: op.Process, Type: histories.Invoke, F: what, Value: histories.Encode(subject)}
+		w.call(m, &call{op: ask, admin: true, then: then})
 	}
 	next()
 }

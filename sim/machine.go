@@ -34,10 +34,13 @@ type machine struct {
 
 	down    int     // leases that keep it down
 	paused  bool    // by some lease
-	deaf    bool    // clients do not reach it, by some lease
+	deaf    bool    // clients do not reach it, by some lease,
+	mute    bool    // nor it them
 	held    []event // what happened while paused
 	doom    float64 // > 0: it dies in its next step, after this share of its effects
 	relapse float64 // > 0: likewise, in the step in which it starts again
+	will    bool    // when it dies, it leaves a write that is not synced,
+	left    bool    // which it has done
 
 	reqs   map[uint64]*call
 	reqSeq uint64 // begins anew in each life, as in a real process
@@ -60,9 +63,11 @@ type timer struct {
 
 // A call is an operation in flight.
 type call struct {
-	op   histories.Op
-	over bool
-	then func(histories.Op) // who waits for it; nil: the loop
+	op    histories.Op
+	over  bool
+	admin bool               // it comes by a way that no fault cuts
+	then  func(histories.Op) // who waits for it; nil: the loop
+	probe *probe
 }
 
 // running tells whether the process is there and gets to run.
@@ -82,6 +87,8 @@ func (m *machine) rand(w *World) func(string) *mrand.Rand {
 
 // boot starts the process, with what the disk kept.
 func (w *World) boot(m *machine) {
+	m.disk.forget()
+	m.will, m.left = false, false
 	m.life++
 	m.proc, m.doom, m.relapse = w.cfg.New(), m.relapse, 0
 	m.reqs, m.reqSeq, m.timers = map[uint64]*call{}, 0, map[string]*timer{}
@@ -94,8 +101,17 @@ func (w *World) boot(m *machine) {
 	m.doom = 0
 }
 
+// leave has m, which is down, leave a write behind that was not synced.
+func (m *machine) leave() {
+	m.disk.witness()
+	m.will, m.left = false, true
+}
+
 // crash ends the process where it is.
 func (w *World) crash(m *machine, kind string) {
+	if m.will {
+		m.leave()
+	}
 	m.proc, m.held, m.doom = nil, nil, 0
 	w.plays(m, "", 0)
 	w.record(m.process, "crash", map[string]any{"kind": kind})
@@ -122,7 +138,7 @@ func (w *World) crash(m *machine, kind string) {
 // is one for the whole program: hence one simulation at a time in a process.
 func (w *World) begin(m *machine) {
 	rand.Reader = m.entropy
-	m.env.Begin(m.clock.now(w.now), m.clock.wall(w.now))
+	m.env.Begin(m.clock.read(w.now))
 	w.steps++
 }
 
@@ -226,8 +242,8 @@ func (w *World) answer(m *machine, e *node.Effect) {
 	}
 	delete(m.reqs, e.Req)
 	switch {
-	case m.deaf && c.then == nil:
-		// The client times out.
+	case m.mute && !c.admin:
+		c.probe.ends(lost) // the client times out
 	case e.OK:
 		w.finish(c, histories.OK, e.Value, "", e.Ext)
 	default:
@@ -271,11 +287,21 @@ func (w *World) ring(ev *event) {
 	m, t := w.machines[ev.to], ev.timer
 	switch {
 	case m.life != ev.life || m.proc == nil || t.version != ev.version || !t.set:
+		ev.probe.ends(refused)
 	case m.paused:
-		m.held = append(m.held, *ev)
+		w.hold(m, ev)
+	case ev.probe != nil:
+		ev.probe.ends(handled)
 	default:
 		t.set = false
 		w.begin(m)
 		w.step(m, func() { m.proc.Timer(m.env, t.name) })
+	}
+}
+
+// hold keeps what comes to a paused machine.
+func (w *World) hold(m *machine, ev *event) {
+	if !ev.probe.ends(waits) {
+		m.held = append(m.held, *ev)
 	}
 }

@@ -70,11 +70,16 @@ type fate struct {
 	delay  [2]time.Duration
 }
 
+// losing is the probability that the link loses a message, doubling that it
+// delivers one twice.
+func (l *link) losing() float64   { return either(l.loss, l.fault.loss) }
+func (l *link) doubling() float64 { return either(l.twice, l.fault.twice) }
+
 // decide draws the fate of the next message of a number of bytes, sent now.
 func (l *link) decide(d dice, now histories.Time, bytes int) fate {
 	f := fate{copies: 1}
 	t := &l.fault
-	lost, twice := d.chance(either(l.loss, t.loss)), d.chance(either(l.twice, t.twice))
+	lost, twice := d.chance(l.losing()), d.chance(l.doubling())
 	if lost {
 		f.copies = 0
 		return f
@@ -120,10 +125,17 @@ func (w *World) arrive(ev *event) {
 	m := w.machines[ev.to]
 	switch {
 	case l.fault.cut && l.fault.held:
-		l.held = append(l.held, ev.body)
-	case l.fault.cut || m.proc == nil:
+		if !ev.probe.ends(held) {
+			l.held = append(l.held, ev.body)
+		}
+	case l.fault.cut:
+		ev.probe.ends(cut)
+	case m.proc == nil:
+		ev.probe.ends(refused)
 	case m.paused:
-		m.held = append(m.held, *ev)
+		w.hold(m, ev)
+	case ev.probe != nil:
+		ev.probe.ends(handled)
 	default:
 		w.receive(m, w.machines[ev.from].id, ev.body)
 	}

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/torture-harness/torture/histories"
-	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/node"
 )
 
@@ -28,14 +27,17 @@ type Config struct {
 	Messages node.Codec
 	Timeout  time.Duration // after which a client gives up: its op is Info
 	Primary  string        // the role of a node that leads
-	Leave    string        // operations by which a node leaves the group and
-	Join     string        // joins it again; empty if there are none
+	Leave    string        // operations by which a node leaves the group,
+	Join     string        // joins it again,
+	Members  string        // and lists its members; empty if there are none
 	// Conditions are the nature of links and clocks. The zero Conditions are
 	// those of a quiet rack: TCP connections, and all nodes there at once.
 	Conditions histories.Conditions
 	// MessagesMax bounds the messages between nodes in one second; a run that
 	// exceeds it ends with an error that names the message. 0 means 100,000.
 	MessagesMax int
+	// Sabotage has faults not be what they are said to be, for tests alone.
+	Sabotage Sabotage
 }
 
 // World implements run.World.
@@ -48,8 +50,9 @@ type World struct {
 	index     map[node.ID]int32
 	machines  []*machine
 	links     []link // from*n + to
-	leases    []lease
-	past      map[string]nemesis.Fault // cured ones, which may be cured again
+	leases    leases
+	past      leases          // cured ones, which may be cured again
+	uncured   map[string]bool // faults whose end has not been seen, though a cure was asked for
 	primaries []string
 	dooms     []string // why a doomed machine dies
 	streams   map[string]*stream
@@ -83,6 +86,7 @@ type event struct {
 	body     []byte
 	call     *call
 	act      func()
+	probe    *probe
 }
 
 // clientLatency is how long an answer takes to reach the client that sits next
@@ -106,7 +110,7 @@ func New(cfg Config) *World {
 		links:   make([]link, n*n),
 		dooms:   make([]string, n),
 		streams: map[string]*stream{},
-		past:    map[string]nemesis.Fault{},
+		uncured: map[string]bool{},
 		lender:  newLender(),
 		entropy: rand.Reader,
 		budget:  budget{max: cfg.MessagesMax},
@@ -221,8 +225,11 @@ func (w *World) Invoke(op histories.Op) {
 
 // call begins an operation at m.
 func (w *World) call(m *machine, c *call) {
-	w.agenda.push(w.now.Add(w.cfg.Timeout), event{kind: expire, call: c})
-	if m.deaf && c.then == nil {
+	if c.probe == nil {
+		w.agenda.push(w.now.Add(w.cfg.Timeout), event{kind: expire, call: c})
+	}
+	if m.deaf && !c.admin {
+		c.probe.ends(lost)
 		return // the client times out
 	}
 	w.request(m, c)
@@ -233,7 +240,9 @@ func (w *World) request(m *machine, c *call) {
 	case m.proc == nil:
 		w.finish(c, histories.Fail, nil, "connection refused", nil)
 	case m.paused:
-		m.held = append(m.held, event{kind: request, to: m.index, call: c})
+		w.hold(m, &event{kind: request, to: m.index, call: c, probe: c.probe})
+	case c.probe != nil:
+		c.probe.ends(handled)
 	default:
 		m.reqSeq++
 		r, err := node.NewRequest(m.reqSeq, c.op.F, c.op.Key, c.op.Value)
@@ -249,7 +258,7 @@ func (w *World) request(m *machine, c *call) {
 
 // finish completes a call, once; what comes later is lost on the client.
 func (w *World) finish(c *call, t histories.Type, value json.RawMessage, why string, ext map[string]json.RawMessage) {
-	if c.over {
+	if c.over || c.probe.ends(pick(t == histories.OK, handled, refused)) {
 		return
 	}
 	c.over = true

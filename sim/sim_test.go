@@ -164,6 +164,27 @@ func (b *bench) evidence(op histories.Op) nemesis.Evidence {
 	return e
 }
 
+// short is evidence in few words, what is not as it should be with an exclamation
+// mark.
+func short(e nemesis.Evidence) string {
+	var all []string
+	for _, c := range e.Checks {
+		s := c.Node
+		if c.Peer != "" {
+			s += "<" + c.Peer
+		}
+		s += " " + c.Want + ": " + c.Got
+		if !c.OK {
+			s += "!"
+		}
+		all = append(all, s)
+	}
+	if len(e.Holders) > 0 {
+		all = append(all, fmt.Sprint(e.Holders))
+	}
+	return strings.Join(all, "; ")
+}
+
 // records are the values of the records f of a process, in order.
 func (b *bench) records(process, f string) (values []string) {
 	for _, op := range b.log {
