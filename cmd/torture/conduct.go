@@ -152,6 +152,7 @@ func interruption(ctx context.Context, err error) error {
 func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Logger) (run.World, error) {
 	m := tr.Manifest
 	if m.World == "sim" {
+		tr.Sabotage = a.simulated
 		return tr.Simulated(), nil
 	}
 	return docker.New(ctx, docker.Config{

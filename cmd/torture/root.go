@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/torture-harness/torture/docker"
+	"github.com/torture-harness/torture/sim"
 	"github.com/torture-harness/torture/targets/all"
 )
 
@@ -27,6 +28,7 @@ type app struct {
 	patience       time.Duration   // how long a run may hang, see watchdog; 0: as long as is right for it
 	binary         string          // for containers; "": found or built
 	sabotage       docker.Sabotage // of containers, by tests alone
+	simulated      sim.Sabotage    // of the simulator, likewise
 	own            all.Catalogue   // targets beside those of torture, by tests alone
 }
 
