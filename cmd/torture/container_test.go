@@ -200,23 +200,31 @@ func TestContainersInterrupted(t *testing.T) {
 	checkable(t, dir)
 }
 
-// Agents that only say that they harm, or cannot, make a run worth nothing:
-// never valid.
+// Agents that only say that they harm, or cannot, and worlds that harm others, or
+// for ever, make a run worth nothing: never valid.
 func TestContainersSabotage(t *testing.T) {
 	cli := engine(t)
 	program, err := static()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, sabotage := range []docker.Sabotage{docker.Liar, docker.Powerless} {
-		t.Run(string(sabotage), func(t *testing.T) {
+	for i, c := range []struct {
+		sabotage        docker.Sabotage
+		target, nemesis string
+	}{
+		{docker.Liar, "total", "partition,loss"},
+		{docker.Powerless, "total", "partition,loss"},
+		{docker.Elsewhere, "raft", "all"},
+		{docker.Uncured, "total", "clock,duplicate"}, // which do not stop it
+	} {
+		t.Run(string(c.sabotage), func(t *testing.T) {
 			t.Parallel() // the simulator alone cannot
 			store := t.TempDir()
 			var out, errs bytes.Buffer
-			a := &app{stdout: &out, stderr: &errs, sabotage: sabotage}
+			a := &app{stdout: &out, stderr: &errs, sabotage: c.sabotage}
 			root := newRootCommand(a)
-			root.SetArgs([]string{"run", "total", "--world", "docker", "--nodes", "3", "--time-limit", "5s", "--recovery", "2s", "--timeout", "500ms", "--interval", "1s",
-				"--nemesis", "partition,loss", "--seed", strconv.Itoa(i), "--binary", program, "--store", store, "--json"})
+			root.SetArgs([]string{"run", c.target, "--world", "docker", "--nodes", "3", "--time-limit", "5s", "--recovery", "2s", "--timeout", "500ms", "--interval", "1s",
+				"--nemesis", c.nemesis, "--targets", "one", "--seed", strconv.Itoa(i), "--binary", program, "--store", store, "--json"})
 			code := exitCode(root.ExecuteContext(context.Background()), &errs)
 			d := done{nil, code, out.String(), errs.String()}
 			if code != exitVacuous {
@@ -224,8 +232,16 @@ func TestContainersSabotage(t *testing.T) {
 			}
 			o := decode[outcome](t, d)
 			nothingLeft(t, cli, o.Run)
-			if o.Verdict != checker.Vacuous || !strings.Contains(o.Result.Why, "partition") {
-				t.Errorf("%s: %s", o.Verdict, o.Result.Why)
+			for _, k := range o.Manifest.Nemesis {
+				if o.Verdict != checker.Vacuous || !strings.Contains(o.Result.Why, k) {
+					t.Errorf("%s: not a word of %s: %s", o.Verdict, k, o.Result.Why)
+				}
+			}
+			if n := strings.Count(o.Result.Why, " seen "); n < 2 {
+				t.Errorf("faults of %d kinds were looked for: %s", n, o.Result.Why)
+			}
+			if strings.Contains(o.Result.Why, "in force: want") {
+				t.Errorf("a fault was seen in force: %s", o.Result.Why)
 			}
 		})
 	}
