@@ -39,11 +39,20 @@ const (
 	recastNap = 10 * time.Millisecond
 	// recastWait is how late a schedule gets for want of leaders.
 	recastWait = 5 * time.Second
+	// recastLinger is how much longer than in the schedule a replay goes on, for
+	// nodes that restart, elect and send again in their own time.
+	recastLinger = time.Second
 )
 
-// newRecast plays schedule, made of script, as m tells of its recording.
-func newRecast(schedule gen.Generator, script []histories.Op, m histories.Manifest) gen.Generator {
-	return &recast{schedule: schedule, reigns: m.Reigns, cures: awaited(script, m.Cures), vain: -1}
+// newRecast plays script as m tells of its recording, and goes on for a while.
+func newRecast(script []histories.Op, m histories.Manifest) gen.Generator {
+	cures := awaited(script, m.Cures)
+	end := histories.Time(m.End)
+	if len(cures) > 0 {
+		end = max(end, cures[len(cures)-1].At)
+	}
+	schedule := gen.Any(gen.Replay(script), lasting{end.Add(recastLinger)})
+	return &recast{schedule: schedule, reigns: m.Reigns, cures: cures, vain: -1}
 }
 
 // awaited are those of cures that script has, in order. If it was edited it may

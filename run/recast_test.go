@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	gen "github.com/torture-harness/torture/generators"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/targets/raft"
@@ -46,7 +45,7 @@ func recasting(t *testing.T, seed uint64, leaders []string, ops ...histories.Op)
 	w := tr.Simulated()
 	defer w.Close()
 	p := tr.Plan(w.Now())
-	p.Generator = newRecast(p.Generator, ops, histories.Manifest{Reigns: []histories.Reign{{From: at(time.Second), Leaders: leaders}}})
+	p.Generator = newRecast(ops, histories.Manifest{End: m.End, Reigns: []histories.Reign{{From: at(time.Second), Leaders: leaders}}})
 	var b histories.Builder
 	if err := Loop(context.Background(), p, w, b.Add); err != nil {
 		t.Fatal(err)
@@ -290,8 +289,7 @@ func TestRecastWaitsForCures(t *testing.T) {
 		}
 		w := &slowWorld{nemesis: c.slow}
 		p := Plan{Clients: 10, Nemeses: nemesis.ScriptProcesses(c.script)}
-		end := lasting{at(1400 * time.Millisecond)} // must not end the run while something waits
-		p.Generator = newRecast(gen.Any(gen.Replay(c.script), end), c.script, histories.Manifest{Cures: c.cures})
+		p.Generator = newRecast(c.script, histories.Manifest{Cures: c.cures})
 		var got []string
 		err := Loop(t.Context(), p, w, func(op histories.Op) error {
 			if op.Type == histories.Invoke {
@@ -306,6 +304,25 @@ func TestRecastWaitsForCures(t *testing.T) {
 		if s := strings.Join(got, ", "); err != nil || s != c.want {
 			t.Errorf("%s:\n got %s, %v\nwant %s", c.name, s, err, c.want)
 		}
+	}
+}
+
+// Nodes that come back late have time to do what they did in the schedule.
+func TestRecastLingers(t *testing.T) {
+	f := pause("n2")
+	script := []histories.Op{injection(100*time.Millisecond, f), nemesis.CureOp(f)}
+	script[0].Type, script[1].Time = histories.Invoke, at(200*time.Millisecond)
+	w := &slowWorld{nemesis: time.Second}
+	p := Plan{Clients: 1, Nemeses: nemesis.ScriptProcesses(script)}
+	m := histories.Manifest{End: 250 * time.Millisecond, Cures: []histories.Cure{{Fault: f.ID, At: at(300 * time.Millisecond)}}}
+	p.Generator = newRecast(script, m)
+	cured := histories.Time(0)
+	err := Loop(t.Context(), p, w, func(op histories.Op) error {
+		cured = op.Time
+		return nil
+	})
+	if want := at(2100 * time.Millisecond); err != nil || cured != want || w.now != cured.Add(recastLinger) {
+		t.Errorf("cured at %v, and ended at %v, %v: want %v, and %v later", cured, w.now, err, want, recastLinger)
 	}
 }
 

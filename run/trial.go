@@ -179,9 +179,10 @@ func (tr *Trial) Plan(start histories.Time) Plan {
 	}
 	limit := histories.Time(m.TimeLimit)
 	if tr.Replays() {
-		p.Generator = gen.Any(gen.Replay(tr.Script), lasting{histories.Time(m.End)})
-		if m.World != "sim" { // there, the seed casts the same
-			p.Generator = newRecast(p.Generator, tr.Script, m)
+		if m.World == "sim" { // where the seed casts the same
+			p.Generator = gen.Any(gen.Replay(tr.Script), lasting{histories.Time(m.End)})
+		} else {
+			p.Generator = newRecast(tr.Script, m)
 		}
 		limit = max(limit, histories.Time(m.End))
 	} else {
