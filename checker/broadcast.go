@@ -64,8 +64,8 @@ func Broadcast(o BroadcastOptions) Checker {
 		f.stats["broadcasts"], f.stats["reads"] = len(c.sent), len(c.reads)
 		f.stats["end-judged"] = end.judged
 		r := f.result("")
-		if r.Verdict == Valid && g.deliveries == 0 && len(c.reads) == 0 {
-			r.Verdict, r.Why = Vacuous, "nothing was delivered, and no read succeeded"
+		if g.deliveries == 0 && len(c.reads) == 0 {
+			r.vacuous("nothing was delivered, and no read succeeded")
 		}
 		return r
 	})

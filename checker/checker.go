@@ -69,6 +69,7 @@ type Result struct {
 	Verdict   Verdict        `json:"verdict"`
 	Anomalies []Anomaly      `json:"anomalies,omitempty"` // not empty if Invalid; at most CasesMax of a kind
 	Truncated map[string]int `json:"truncated,omitempty"` // kind to the number of cases left out
+	Permitted []Anomaly      `json:"permitted,omitempty"` // those that the promise allows, likewise
 	Why       string         `json:"why,omitempty"`       // if Unknown or Vacuous
 	Stats     map[string]any `json:"stats,omitempty"`
 	Checked   []string       `json:"checked,omitempty"`   // what was looked at
@@ -76,6 +77,10 @@ type Result struct {
 	Parts     []Result       `json:"parts,omitempty"`     // without what All moves up from them
 	// Files are drawings and lists to be kept in the run's directory, by name.
 	Files map[string][]byte `json:"-"`
+
+	// otherwise is the verdict without any anomaly.
+	otherwise    Verdict
+	whyOtherwise string
 }
 
 // CasesMax bounds the anomalies of one kind in a Result.

@@ -18,28 +18,38 @@ import (
 // have looked at was not.
 func All(name string, parts ...Checker) Checker {
 	return Func(func(ctx context.Context, h histories.History) Result {
-		all := Result{Checker: name, Verdict: Valid}
-		if len(parts) == 0 {
-			all.Verdict, all.Why = Vacuous, "there is nothing to check"
-		}
+		all := Result{Checker: name}
 		for _, part := range parts {
-			r := Safe(name, part).Check(ctx, h)
-			all.Parts = append(all.Parts, r)
-			all.Verdict = Worse(all.Verdict, r.Verdict)
+			all.Parts = append(all.Parts, Safe(name, part).Check(ctx, h))
 		}
-		var reasons []string
+		all.conclude()
 		for i := range all.Parts {
-			part := &all.Parts[i]
-			if part.Verdict == all.Verdict && part.Why != "" {
-				reasons = append(reasons, part.Checker+": "+part.Why)
-			}
-			all.lift(part)
-		}
-		if all.Verdict == Unknown || all.Verdict == Vacuous {
-			all.Why = strings.Join(append(reasons, nonEmpty(all.Why)...), "; ")
+			all.lift(&all.Parts[i])
 		}
 		return all
 	})
+}
+
+// conclude gives a composed result the gravest verdict of its parts, with their
+// reasons.
+func (r *Result) conclude() {
+	r.Verdict, r.Why = Valid, ""
+	if len(r.Parts) == 0 {
+		r.Verdict, r.Why = Vacuous, "there is nothing to check"
+	}
+	for _, part := range r.Parts {
+		r.Verdict = Worse(r.Verdict, part.Verdict)
+	}
+	if r.Verdict != Unknown && r.Verdict != Vacuous {
+		return
+	}
+	reasons := nonEmpty(r.Why)
+	for _, part := range r.Parts {
+		if part.Verdict == r.Verdict && part.Why != "" {
+			reasons = append(reasons, part.Checker+": "+part.Why)
+		}
+	}
+	r.Why = strings.Join(reasons, "; ")
 }
 
 func nonEmpty(s string) []string {
@@ -65,13 +75,18 @@ func (r *Result) lift(part *Result) {
 		r.Files[free] = part.Files[name]
 		renamed[name] = free
 	}
-	for _, a := range part.Anomalies {
-		if to, ok := renamed[a.File]; ok {
-			a.File = to
+	from := func(all []Anomaly) []Anomaly {
+		all = slices.Clone(all)
+		for i, a := range all {
+			if to, ok := renamed[a.File]; ok {
+				all[i].File = to
+			}
+			all[i].Part = strings.TrimSuffix(part.Checker+"/"+a.Part, "/")
 		}
-		a.Part = strings.TrimSuffix(part.Checker+"/"+a.Part, "/")
-		r.Anomalies = append(r.Anomalies, a)
+		return all
 	}
+	r.Anomalies = append(r.Anomalies, from(part.Anomalies)...)
+	r.Permitted = append(r.Permitted, from(part.Permitted)...)
 	for kind, n := range part.Truncated {
 		if r.Truncated == nil {
 			r.Truncated = map[string]int{}
@@ -84,7 +99,7 @@ func (r *Result) lift(part *Result) {
 	}
 	r.Checked = union(r.Checked, part.Checked)
 	r.Unchecked = union(r.Unchecked, part.Unchecked)
-	part.Anomalies, part.Truncated, part.Files, part.Checked, part.Unchecked = nil, nil, nil, nil, nil
+	part.Anomalies, part.Permitted, part.Truncated, part.Files, part.Checked, part.Unchecked = nil, nil, nil, nil, nil, nil
 }
 
 // union appends to a what of b is not there yet.

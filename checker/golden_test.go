@@ -27,6 +27,7 @@ type golden struct {
 	Valid     any                        `json:"valid"`     // true, false or "unknown"
 	Verdict   *Verdict                   `json:"verdict"`   // if it is not what valid says
 	Anomalies []string                   `json:"anomalies"` // all kinds that are found
+	Permitted []string                   `json:"permitted"` // all kinds that are found and permitted
 
 	file    string
 	history histories.History
@@ -83,9 +84,11 @@ func (g golden) check(t testing.TB) Result {
 }
 
 // kindsIn lists the kinds of anomaly in r, sorted.
-func kindsIn(r Result) []string {
+func kindsIn(r Result) []string { return kindsOfAll(r.Anomalies) }
+
+func kindsOfAll(all []Anomaly) []string {
 	found := map[string]bool{}
-	for _, a := range r.Anomalies {
+	for _, a := range all {
 		found[a.Kind] = true
 	}
 	return sortedKeys(found)
@@ -105,7 +108,10 @@ func TestGolden(t *testing.T) {
 			if got := kindsIn(r); !slices.Equal(got, want) {
 				t.Errorf("anomalies %q, want %q: %+v", got, want, r.Anomalies)
 			}
-			for _, a := range r.Anomalies {
+			if got := kindsOfAll(r.Permitted); !slices.Equal(got, slices.Sorted(slices.Values(g.Permitted))) {
+				t.Errorf("permitted %q, want %q: %+v", got, g.Permitted, r.Permitted)
+			}
+			for _, a := range slices.Concat(r.Anomalies, r.Permitted) {
 				t.Logf("%s %v %s", a.Kind, a.Ops, a.Why)
 				checkAnomaly(t, r, a, g.history)
 			}
@@ -136,6 +142,9 @@ func TestGoldenTranscripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		out += "\n" + string(stats)
+		for _, a := range r.Permitted {
+			out += fmt.Sprintf("\npermitted: %s %v %s", a.Kind, a.Ops, a.Why)
+		}
 		for _, a := range r.Anomalies {
 			out += fmt.Sprintf("\n%s %v %s", a.Kind, a.Ops, a.Why)
 		}

@@ -9,15 +9,16 @@ import (
 // kindsOf lists, for each checker, the kinds of anomaly that it can report,
 // gravest first. A kind may be followed by a colon and its object.
 var kindsOf = map[string][]string{
-	"linearizable": {"nonlinearizable"},
+	"linearizable": {"nonlinearizable", "stale-read"},
 	"broadcast": {
 		"no-creation", "phantom", "duplicate-delivery", "duplicate", "lost", "total-order", "order-gap", "fifo-order", "causal-order",
 		"non-monotonic-read", "agreement", "uniform-agreement", "validity",
 	},
 	"versioned-register": {"version-conflict", "version-order", "stale-read"},
 	"primary-replica": {
-		"lost-acknowledged-write", "divergence", "replica-wrote", "applied-unknown", "replica-gap", "replica-reorder",
-		"version-conflict", "version-order", "stale-read", "non-monotonic-read", "no-truncate", "no-convergence",
+		"lost-acknowledged-write", "durability-lost", "under-replicated", "divergence", "replica-wrote", "applied-unknown",
+		"replica-gap", "replica-reorder", "phantom-write", "wrong-outcome", "wrong-value", "dirty-read", "not-refused",
+		"version-conflict", "version-order", "non-monotonic-read", "no-truncate", "no-convergence", "stale-read",
 	},
 	"set":      {"revived", "unexpected", "lost", "never-read"},
 	"set-full": {"revived", "unexpected", "duplicated", "lost", "stale"},

@@ -32,6 +32,11 @@ const (
 // Herlihy and Wing define it (ACM TOPLAS 12(3), 1990). The order of begins and
 // ends is that of op indices; times are not consulted.
 //
+// An object whose calls can be put in order once its reads may be of any value
+// that was current earlier is told of as a stale-read; any other as
+// nonlinearizable. Reads of the final phase must not be stale, for what nobody
+// is ever shown again was lost.
+//
 // A failed call had no effect and is left out. A call of unknown outcome may
 // take effect at any time after its begin, or never. Objects are judged apart,
 // which is exact since linearizability is local: by a polynomial algorithm if
@@ -65,7 +70,7 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 			case !j.decided:
 				undecided = append(undecided, fmt.Sprintf("%sits %d calls were not decided within %d configurations", object(keys[i]), len(parts[i]), o.Budget))
 			case j.found != nil:
-				a := Anomaly{Kind: "nonlinearizable", Key: keyName(keys[i]), Why: object(keys[i]) + j.found.why}
+				a := Anomaly{Kind: j.found.kind(), Key: keyName(keys[i]), Why: object(keys[i]) + j.found.why}
 				for _, s := range j.found.spans {
 					a.Ops = append(a.Ops, j.part[s].op())
 				}
@@ -81,8 +86,8 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 			undecided = append(undecided[:CasesMax], fmt.Sprintf("and %d more", len(undecided)-CasesMax))
 		}
 		r := f.result(strings.Join(undecided, "; "))
-		if succeeded == 0 && r.Verdict == Valid {
-			r.Verdict, r.Why = Vacuous, "no call succeeded"
+		if succeeded == 0 {
+			r.vacuous("no call succeeded")
 		}
 		for i, a := range r.Anomalies {
 			k := 0 // not by the key's name: that of 1 is also that of "1"
@@ -169,6 +174,33 @@ func judgeAll[S comparable, C any](ctx context.Context, m Model[S, C], parts [][
 }
 
 func judge[S comparable, C any](ctx context.Context, m Model[S, C], part []span[C], budget int) judgement[C] {
+	j := order(ctx, m, part, budget)
+	if late := belated(part); j.found != nil && late != nil {
+		again := order(ctx, m, late, budget)
+		j.found.stale = again.decided && again.found == nil
+		j.visited += again.visited
+	}
+	return j
+}
+
+// belated is part with reads that may have happened at any time before they
+// ended; nil if there is none.
+func belated[C any](part []span[C]) []span[C] {
+	late := slices.Clone(part)
+	any := false
+	for i := range late {
+		if late[i].stale {
+			late[i].begin, any = -1, true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return late
+}
+
+// order decides whether the calls of part can be put in order.
+func order[S comparable, C any](ctx context.Context, m Model[S, C], part []span[C], budget int) judgement[C] {
 	if m.shape != nil {
 		if w, fits := m.shape(part); fits {
 			return judgement[C]{part: part, found: w, decided: true, shaped: true}

@@ -58,6 +58,7 @@ type span[C any] struct {
 	begin   int // index of the invocation
 	end     int // index of the completion, or never
 	process histories.Process
+	stale   bool // it is a read, of before the final phase, that could be stale
 }
 
 func (s span[C]) open() bool { return s.end == never }
@@ -75,6 +76,15 @@ func (s span[C]) op() int {
 type witness struct {
 	spans []int
 	why   string
+	stale bool // if reads may be stale, nothing is wrong
+}
+
+// kind is the narrowest that explains w.
+func (w *witness) kind() string {
+	if w.stale {
+		return "stale-read"
+	}
+	return "nonlinearizable"
 }
 
 // split decodes the calls of h that say something and groups them by object,
@@ -104,6 +114,7 @@ func (m Model[S, C]) split(h histories.History) (keys []string, parts [][]span[C
 		if s.call, err = m.Decode(c); err != nil || s.open() && m.Reads != nil && m.Reads(s.call) {
 			return
 		}
+		s.stale = outcome == histories.OK && !h.Final(begin) && m.Reads != nil && m.Reads(s.call)
 		k := byID[h.KeyID(begin)+1] - 1
 		key := string(c.Invoke.Key)
 		if m.Part != nil {

@@ -10,11 +10,17 @@ import (
 // PrimaryReplicaOptions say what was promised.
 type PrimaryReplicaOptions struct {
 	// Reads is primary if all reads are served by the primary, without
-	// failover: then the versions that they return must make each key
-	// linearizable. Otherwise stale reads are counted, and allowed.
+	// failover, and all other nodes refuse them; replica if any node serves
+	// them, and may be behind: then stale reads are permitted. Empty: any node
+	// does, and must not be.
 	Reads string `json:"reads,omitempty"`
+	// Copies is how many nodes beside the primary must hold a write, durably,
+	// before it is acknowledged.
+	Copies int `json:"copies,omitempty"`
+	// Unsynced: nodes serve, and record, what a loss of power takes from them.
+	Unsynced bool `json:"unsynced,omitempty"`
 	// MayLose acknowledged writes: with failover, and without waiting for a
-	// quorum of replicas. Losses are reported, and allowed.
+	// quorum of replicas. Losses are permitted.
 	MayLose bool `json:"may-lose,omitempty"`
 }
 
@@ -23,8 +29,11 @@ type PrimaryReplicaOptions struct {
 //
 // It reads the nodes' records
 //
-//	append     {"idx", "op"}    the primary puts op at place idx of its log
+//	append     {"idx", "op"}    the primary puts op at place idx of its log;
+//	                            does: what it changes, a list of ["w", key,
+//	                            value] and ["append", key, value]
 //	apply      {"idx", "op"}    a replica does
+//	held       {"idx"}          the node's log is on its disk up to idx
 //	truncate   {"idx"}          the node's log is cut after idx; also rtruncate
 //	promote    {"term"}         the node becomes the primary; also role
 //	final-log  {"ops"}          the node's log at the end, from "from", if that
@@ -32,7 +41,18 @@ type PrimaryReplicaOptions struct {
 //
 // and crash and restart. Clients' writes return the fields op, their name in
 // the log, and idx, which counts from 1; reads return idx, the place of the
-// write that they saw, or 0.
+// write that they saw, or 0. An answer may say by at up to where in the log it
+// was true.
+//
+//	wrong-value, wrong-outcome
+//	                 an answer is not what the log says there
+//	phantom-write    the log does what nobody asked for, or what was refused
+//	under-replicated a write was acknowledged and held by too few
+//	durability-lost  a node has less after a crash than it had on disk
+//	dirty-read       a node served what it had not recorded to be in its log
+//	not-refused      a node answered what only the primary may answer
+//
+// and others by the names that they have elsewhere.
 // A node that comes back may record once more what it does not know that it
 // has recorded.
 func PrimaryReplica(o PrimaryReplicaOptions) Checker {
@@ -43,19 +63,28 @@ func PrimaryReplica(o PrimaryReplicaOptions) Checker {
 		p := replication{
 			findings: find("primary-replica"), o: o, h: h, end: endingOf(h),
 		}
+		if o.Reads == "replica" {
+			p.permit("stale-read")
+		}
+		if o.MayLose {
+			p.permit("lost-acknowledged-write")
+		}
 		p.findPrimaries()
 		if err := p.read(ctx); err != nil {
 			return unknown("primary-replica", err)
 		}
-		p.lost()
-		p.converged()
-		if err := p.reads(); err != nil {
+		p.sayCopies()
+		p.values()
+		if err := p.answers(); err != nil {
 			return unknown("primary-replica", err)
 		}
+		p.lost()
+		p.converged()
 		p.stats["ops"], p.stats["nodes"], p.stats["records"] = len(p.ops.texts), len(p.nodes.names), p.records
-		r := p.result("")
-		if r.Verdict == Valid && p.records == 0 {
-			r.Verdict, r.Why = Vacuous, "no node recorded anything of its log"
+		p.stats["answers-by-log"] = p.judged
+		r := p.result(p.undecided())
+		if p.records == 0 {
+			r.vacuous("no node recorded anything of its log")
 		}
 		return r
 	})
@@ -74,14 +103,48 @@ type replication struct {
 	announce bool           // primaries announce themselves
 	primary  int32          // the last
 	records  int
+
+	state     logState
+	primaries int        // nodes that were primary
+	recorded  []progress // how far primaries had recorded the log
+	shown     []progress // how far answers had shown it
+	judged    int        // answers judged by the log
+	holdings  int        // held records
+}
+
+// progress is how far the log was known to go after op i.
+type progress struct {
+	i   int
+	idx uint64
+}
+
+// further notes that after op i the log goes up to idx.
+func further(all []progress, i int, idx uint64) []progress {
+	if n := len(all); n > 0 && all[n-1].idx >= idx {
+		return all
+	}
+	return append(all, progress{i, idx})
+}
+
+// before is how far the log was known to go before op i.
+func before(all []progress, i int) uint64 {
+	n, _ := slices.BinarySearchFunc(all, i, func(p progress, i int) int { return p.i - i })
+	if n == 0 {
+		return 0
+	}
+	return all[n-1].idx
 }
 
 // replicaLog is a node's log.
 type replicaLog struct {
 	primary bool
+	led     int // since when it is, or was, the primary; -1: it never was
 	down    bool
 	life    int32
 	last    uint64 // highest idx
+	durable uint64 // highest idx that it recorded to have on disk
+	by      int    // that record
+	forgot  bool   // since then a loss of power may have taken some of it
 	at      table[placed]
 	held    table[int] // of an op that was ever in the log, 1 + the record
 	final   *finalLog
@@ -136,24 +199,29 @@ func (p *replication) read(ctx context.Context) error {
 		if i%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if p.h.Process(i).Client() {
+			p.completed(i)
+			continue
+		}
 		n := p.nodes.of(p.h.Process(i))
 		if n == notNode {
 			continue
 		}
 		for int(n) >= len(p.copies) {
-			p.copies = append(p.copies, &replicaLog{})
+			p.copies = append(p.copies, &replicaLog{led: -1})
 		}
 		log := p.copies[n]
 		switch p.h.F(i) {
 		case "crash":
 			log.down = true
 			log.life++
+			log.forgot = log.forgot || p.forgets(i)
 		case "restart":
 			log.down = false
 			log.life++
 		case "promote", "role":
 			if log.primary = p.promotes(i); log.primary {
-				p.primary = n
+				p.leads(i, n, log)
 			}
 		case "append", "apply":
 			if err := p.put(i, n, log); err != nil {
@@ -165,6 +233,13 @@ func (p *replication) read(ctx context.Context) error {
 				return missing(p.h.At(i), "want an object with the idx to cut after")
 			}
 			log.cut(uint64(idx))
+			log.durable = min(log.durable, uint64(idx))
+		case "held":
+			idx, ok := integer(field(p.h.Value(i), "idx"))
+			if !ok || idx < 0 {
+				return missing(p.h.At(i), "want an object with the idx up to which the node has the log on disk")
+			}
+			p.holds(i, n, log, uint64(idx))
 		case "final-log":
 			if err := p.finish(i, log); err != nil {
 				return err
@@ -172,6 +247,15 @@ func (p *replication) read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leads notes that n is the primary.
+func (p *replication) leads(i int, n int32, log *replicaLog) {
+	p.primary, log.primary = n, true
+	if log.led < 0 {
+		log.led = i
+		p.primaries++
+	}
 }
 
 // put takes an append or apply record.
@@ -189,14 +273,21 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 	}
 	appends := p.h.F(i) == "append"
 	if appends && !p.announce && p.primary == notNode {
-		p.primary, log.primary = n, true
+		p.leads(i, n, log)
 	}
 	if !appends {
 		p.sequence(i, n, log, idx, op)
 	}
 	known := p.orders.get(idx)
+	if had := log.at.get(idx); appends && had.by > 0 && had.op != op && !log.forgot {
+		p.addf("durability-lost", []int{had.by - 1, i}, "op %d: %s put %s at %d of its log, where it had put %s in op %d", i, who, p.ops.name(op), idx, p.ops.name(had.op), had.by-1)
+	}
 	switch {
 	case appends && log.primary:
+		if !p.state.take(i, idx, op, field(value, "does")) {
+			return missing(p.h.At(i), `want does to be a list of ["w", key, value] and ["append", key, value]`)
+		}
+		p.recorded = further(p.recorded, i, idx)
 		if !slices.Contains(known, op) {
 			p.orders.put(idx, append(known, op))
 		}

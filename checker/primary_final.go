@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -19,19 +20,50 @@ func (p *replication) finals() (which []int) {
 	return which
 }
 
+// silent are the nodes that are up and left no final log, although others did.
+func (p *replication) silent() (names []string) {
+	for n, log := range p.copies {
+		if log.final == nil && !log.down && len(p.finals()) > 0 {
+			names = append(names, p.nodes.names[n])
+		}
+	}
+	return names
+}
+
+// undecided says what the final logs leave open that are there, if all faults
+// were over and all nodes could have left theirs.
+func (p *replication) undecided() string {
+	silent := p.silent()
+	if len(silent) == 0 || p.end.from == p.h.Len() {
+		return ""
+	}
+	open := fmt.Sprintf("whether the log of %s is that of the others", strings.Join(silent, " and "))
+	if n, _ := p.stats["lost-undecided"].(int); n > 0 {
+		open += fmt.Sprintf(", and what became of %d acknowledged writes that are in none of the others'", n)
+	}
+	if p.end.judged {
+		return open + ": it left no final log, and was up"
+	}
+	p.skipped(open + ": it left no final log")
+	return ""
+}
+
 // lost: every acknowledged write is in some final log. If the history has a
 // final phase, a node that held the write, is up and left no final log leaves
 // the question open.
 func (p *replication) lost() {
 	finals := p.finals()
 	if len(finals) == 0 {
+		p.skipped("whether acknowledged writes were kept: no node left a final log")
 		return
 	}
+	p.looked("that each acknowledged write is in a final log")
 	kept := map[int32]bool{}
 	from := uint64(1)
 	for _, n := range finals {
 		f := p.copies[n].final
 		if f.hash != nil {
+			p.skipped("whether acknowledged writes were kept: of a final log there is a hash alone")
 			return
 		}
 		from = max(from, f.from)
@@ -40,10 +72,6 @@ func (p *replication) lost() {
 		}
 	}
 	phase := p.end.from < p.h.Len()
-	report := p.addf
-	if p.o.MayLose {
-		report = p.notef
-	}
 	lost, open := 0, 0
 	eachCall(p.h, func(_, end int, outcome histories.Type) {
 		if outcome != histories.OK || p.h.F(end) == "read" {
@@ -73,7 +101,7 @@ func (p *replication) lost() {
 			fate = fmt.Sprintf("%s had it in op %d", p.nodes.names[n], by)
 		}
 		lost++
-		report("lost-acknowledged-write", ops, "op %d acknowledged %s, and no final log has it; %s", end, p.ops.name(op), fate)
+		p.addf("lost-acknowledged-write", ops, "op %d acknowledged %s, and no final log has it; %s", end, p.ops.name(op), fate)
 	})
 	p.stats["lost"], p.stats["lost-undecided"] = lost, open
 }
@@ -91,8 +119,10 @@ func (p *replication) firstFinal(finals []int) int {
 func (p *replication) converged() {
 	finals := p.finals()
 	if len(finals) < 2 || !p.end.judged && p.end.from < p.h.Len() {
+		p.skipped("whether all logs are equal in the end: there are not two final logs, or a fault was never cured")
 		return
 	}
+	p.looked("that the final logs are equal")
 	// They are compared with the primary's, or else the longest.
 	reference := slices.MaxFunc(finals, func(a, b int) int {
 		return cmp.Compare(len(p.copies[a].final.ops), len(p.copies[b].final.ops))
@@ -112,7 +142,8 @@ func (p *replication) converged() {
 			continue
 		}
 		if (got.hash == nil) != (want.hash == nil) {
-			continue // cannot be compared
+			p.skipped("whether all logs are equal in the end: of some there is a hash alone")
+			continue
 		}
 		who, other, ops := p.nodes.names[n], p.nodes.names[reference], []int{got.by, want.by}
 		if got.hash != nil {

@@ -30,6 +30,9 @@ type finals struct {
 	undecided int
 	diverged  bool // no-convergence
 	kept      bool // no-truncate
+	phase     bool // there is a final one
+	judged    bool // in which no fault is in force
+	silent    bool // a node that was up left no final log, others did
 }
 
 func randomFinals(r *rand.Rand) (f finals) {
@@ -141,6 +144,8 @@ func randomFinals(r *rand.Rand) (f finals) {
 			f.lost++
 		}
 	}
+	f.phase, f.judged = phase, judged
+	f.silent = len(said) > 0 && slices.ContainsFunc(nodes, func(m *plainReplica) bool { return m.said < 0 && !m.down && len(m.held) > 0 })
 	if len(said) < 2 || phase && !judged {
 		return f
 	}
@@ -183,6 +188,9 @@ func TestFinalLogsAgreeWithDefinition(t *testing.T) {
 			checkAnomaly(t, res, a, h)
 		}
 		got := kindsIn(res)
+		if open := f.phase && f.judged && f.silent; open && res.Verdict == Valid || !open && res.Verdict == Unknown {
+			t.Errorf("%v (%s), though a node that was up left no final log: %v%s", res.Verdict, res.Why, open, show(h))
+		}
 		lost, _ := res.Stats["lost"].(int)
 		undecided, _ := res.Stats["lost-undecided"].(int)
 		if lost != f.lost || undecided != f.undecided {
@@ -195,7 +203,8 @@ func TestFinalLogsAgreeWithDefinition(t *testing.T) {
 			}
 		}
 		allowed := PrimaryReplica(PrimaryReplicaOptions{MayLose: true}).Check(t.Context(), h)
-		if (allowed.Verdict == Invalid) != (f.diverged || f.kept) || !slices.Equal(kindsIn(allowed), got) {
+		all := slices.Concat(allowed.Anomalies, allowed.Permitted)
+		if (allowed.Verdict == Invalid) != (f.diverged || f.kept) || !slices.Equal(kindsOfAll(all), got) {
 			t.Errorf("where losses are allowed: %v %v%s", allowed.Verdict, kindsIn(allowed), show(h))
 		}
 		seen[fmt.Sprint("undecided", f.undecided > 0)]++

@@ -69,7 +69,7 @@ func replicate(r *rand.Rand) (ops []histories.Op) {
 func TestPrimaryReplicaAcceptsRightRuns(t *testing.T) {
 	random(t, 1000, func(t *testing.T, r *rand.Rand) {
 		h := historyOf(t, replicate(r))
-		if res := PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h); len(res.Anomalies) > 0 {
+		if res := PrimaryReplica(PrimaryReplicaOptions{Reads: "replica", Unsynced: true}).Check(t.Context(), h); len(res.Anomalies) > 0 {
 			t.Errorf("%+v%s", res.Anomalies, show(h))
 		}
 	})
@@ -143,7 +143,7 @@ func TestPrimaryReplicaFindsWhatWentWrong(t *testing.T) {
 				return
 			}
 			h := historyOf(t, ops)
-			got := kindsIn(PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h))
+			got := kindsIn(PrimaryReplica(PrimaryReplicaOptions{Reads: "replica", Unsynced: true}).Check(t.Context(), h))
 			if !slices.ContainsFunc(got, func(k string) bool { return slices.Contains(w.kinds, k) }) {
 				t.Errorf("%s: found %v, want one of %v%s", w.name, got, w.kinds, show(h))
 			}
@@ -177,7 +177,8 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 			}
 			if ops = append(ops, op); r.IntN(10) == 0 {
 				f := []string{"crash", "restart"}[r.IntN(2)]
-				ops = append(ops, histories.Op{Process: histories.Named([]string{"n1", "n2"}[r.IntN(2)]), Type: histories.Info, F: f})
+				kind := []string{"kill", "power"}[r.IntN(2)]
+				ops = append(ops, histories.Op{Process: histories.Named([]string{"n1", "n2"}[r.IntN(2)]), Type: histories.Info, F: f, Value: raw(`{"kind":%q}`, kind)})
 			}
 		}
 		h := historyOf(t, ops)
@@ -185,6 +186,7 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 			n, _ := integer(c.Complete.Ext["idx"])
 			return n
 		}
+		unsynced := r.IntN(2) == 0
 		back, old, stale, most := false, false, 0, int64(0)
 		for _, b := range h.Calls() {
 			if b.Invoke.F != "read" || b.Complete.Type != histories.OK {
@@ -202,7 +204,8 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 				}
 				oneLife := a.Invoke.Node != "" && a.Invoke.Node == b.Invoke.Node
 				for _, op := range ops[a.Invoke.Index:b.Complete.Index] {
-					oneLife = oneLife && op.Process != histories.Named(a.Invoke.Node)
+					lost := unsynced && op.F == "crash" && string(op.Value) != `{"kind":"kill"}`
+					oneLife = oneLife && !(lost && op.Process == histories.Named(a.Invoke.Node))
 				}
 				back = back || oneLife
 			}
@@ -210,7 +213,7 @@ func TestPrimaryReadsAgreeWithDefinition(t *testing.T) {
 				stale++
 			}
 		}
-		res := PrimaryReplica(PrimaryReplicaOptions{}).Check(t.Context(), h)
+		res := PrimaryReplica(PrimaryReplicaOptions{Reads: "replica", Unsynced: unsynced}).Check(t.Context(), h)
 		for _, a := range res.Anomalies {
 			checkAnomaly(t, res, a, h)
 		}

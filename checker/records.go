@@ -3,6 +3,7 @@ package checker
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -36,6 +37,10 @@ func (n *nodes) of(p histories.Process) int32 {
 	n.number[p] = i
 	return i
 }
+
+// named returns the number of the node of that name, or notNode if it has not
+// recorded anything so far.
+func (n *nodes) named(name string) int32 { return int32(slices.Index(n.names, name)) }
 
 // dictionary numbers texts in the order of their first use.
 type dictionary struct {

@@ -23,7 +23,7 @@ type maker struct {
 var registry = map[string]maker{
 	"linearizable":         {[]string{"model", "budget", "init", "mismatch"}, linearizableByName},
 	"broadcast":            make1("order volatile acks", Broadcast),
-	"primary-replica":      make1("reads may-lose", PrimaryReplica),
+	"primary-replica":      make1("reads copies unsynced may-lose", PrimaryReplica),
 	"raft":                 make1("recovery", Raft),
 	"set":                  {nil, func(options) (Checker, error) { return Set(), nil }},
 	"set-full":             make1("linearizable settles", SetFull),

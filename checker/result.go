@@ -15,6 +15,7 @@ type findings struct {
 	kinds   []string
 	cases   map[string][]Anomaly
 	count   map[string]int
+	permits []string // kinds of anomaly that the promise allows
 	invalid bool
 	vacuous bool
 	stats   map[string]any
@@ -38,16 +39,20 @@ func (f *findings) looked(what string) { f.checked = append(f.checked, what) }
 // skipped says what the checker does not look for, although one might think so.
 func (f *findings) skipped(what string) { f.unchecked = append(f.unchecked, what) }
 
-// add reports an anomaly that makes the history invalid.
+// permit says that anomalies of these kinds are allowed.
+func (f *findings) permit(kinds ...string) { f.permits = append(f.permits, kinds...) }
+
+// add reports an anomaly that makes the history invalid, unless it is
+// permitted.
 func (f *findings) add(a Anomaly) {
-	f.invalid = true
+	f.invalid = f.invalid || !slices.Contains(f.permits, a.Kind)
 	f.note(a)
 }
 
-// addf reports an anomaly that makes the history invalid. ops are in the order
-// in which the sentence tells of them.
+// addf reports an anomaly that makes the history invalid, unless it is
+// permitted. ops are in the order in which the sentence tells of them.
 func (f *findings) addf(kind string, ops []int, format string, args ...any) {
-	f.invalid = true
+	f.invalid = f.invalid || !slices.Contains(f.permits, kind)
 	f.notef(kind, ops, format, args...)
 }
 
@@ -127,7 +132,11 @@ func (f *findings) result(why string) Result {
 	})
 	var reasons []string
 	for _, kind := range kinds {
-		r.Anomalies = append(r.Anomalies, f.cases[kind]...)
+		if slices.Contains(f.permits, kind) {
+			r.Permitted = append(r.Permitted, f.cases[kind]...)
+		} else {
+			r.Anomalies = append(r.Anomalies, f.cases[kind]...)
+		}
 		if cut := f.count[kind] - len(f.cases[kind]); cut > 0 {
 			if r.Truncated == nil {
 				r.Truncated = map[string]int{}
@@ -139,14 +148,16 @@ func (f *findings) result(why string) Result {
 		}
 	}
 	switch {
-	case f.invalid:
-		r.Verdict = Invalid
 	case f.vacuous:
 		r.Verdict, r.Why = Vacuous, strings.Join(reasons, "; ")
 	case why != "":
 		r.Verdict, r.Why = Unknown, why
 	default:
 		r.Verdict = Valid
+	}
+	r.otherwise, r.whyOtherwise = r.Verdict, r.Why
+	if f.invalid {
+		r.Verdict, r.Why = Invalid, ""
 	}
 	return r
 }

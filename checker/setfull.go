@@ -43,16 +43,19 @@ func SetFull(o SetFullOptions) Checker {
 		if err != nil {
 			return unknown("set-full", err)
 		}
+		if !o.Linearizable {
+			f.permit("stale")
+		}
 		t := timelines{findings: f, setHistory: s, h: h, settles: o.Settles}
 		if o.Settles && !slices.ContainsFunc(s.reads, func(r setRead) bool { return h.Final(r.begin) }) {
 			f.skipped("lost elements: there was no final read")
 		}
 		t.content()
 		t.last()
-		stable := t.judge(o.Linearizable)
+		stable := t.judge()
 		r := f.result("")
-		if r.Verdict == Valid && stable == 0 {
-			r.Verdict, r.Why = Vacuous, "no element was seen to stay"
+		if stable == 0 {
+			r.vacuous("no element was seen to stay")
 		}
 		return r
 	})
@@ -169,7 +172,7 @@ func each(w uint64, yield func(int)) {
 }
 
 // judge tells the fate of every element, and returns how many stayed.
-func (t *timelines) judge(linearizable bool) (stable int) {
+func (t *timelines) judge() (stable int) {
 	var stableLatency, lostLatency []int64
 	lost, stale, unread, flickers := 0, 0, 0, 0
 	begin := func(read int) int {
@@ -191,11 +194,7 @@ func (t *timelines) judge(linearizable bool) (stable int) {
 				continue
 			}
 			stale++
-			report := t.notef
-			if linearizable {
-				report = t.addf
-			}
-			report("stale", []int{known, t.reads[t.absent[i]].end}, "%s was known to be there (op %d) and missing from a later read, op %d", name, known, t.reads[t.absent[i]].end)
+			t.addf("stale", []int{known, t.reads[t.absent[i]].end}, "%s was known to be there (op %d) and missing from a later read, op %d", name, known, t.reads[t.absent[i]].end)
 		case known != never && gone != noRead && there < gone && known < gone && (!t.settles || t.h.Final(gone)):
 			lost++
 			lostLatency = append(lostLatency, t.latency(there, known))

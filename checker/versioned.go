@@ -48,8 +48,8 @@ func Versioned() Checker {
 		checkVersions(f, all)
 		f.stats["calls"] = len(all)
 		r := f.result("")
-		if r.Verdict == Valid && len(all) == 0 {
-			r.Verdict, r.Why = Vacuous, "no call succeeded"
+		if len(all) == 0 {
+			r.vacuous("no call succeeded")
 		}
 		return r
 	})

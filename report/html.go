@@ -49,7 +49,9 @@ type view struct {
 	Why            []string
 	Kinds          []string
 	Anomalies      []anomalyView
-	More           int // anomalies not shown
+	More           int           // anomalies not shown
+	Permitted      []anomalyView // what the promise allows: of each kind the first
+	PermittedKinds []string
 	Faults         []fault
 	MoreFaults     int // not shown
 	FaultKinds     []kindCount
@@ -110,7 +112,7 @@ func newView(in Input) view {
 	fs := every[:min(len(every), faultsMax)]
 	v := view{
 		Title: plain(clip(in.title(), 200)), Verdict: in.Result.Verdict.String(), Input: in, Facts: in.facts(),
-		Kinds: kindCounts(in.Result), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
+		Kinds: kindCounts(in.Result, in.Result.Anomalies), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
 		FaultKinds: faultCounts(every),
 		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: parts(in.Result), Why: untold(in.Result),
@@ -120,6 +122,10 @@ func newView(in Input) view {
 	v.More = total(in.Result) - len(shown)
 	for _, a := range shown {
 		v.Anomalies = append(v.Anomalies, newAnomaly(h, a))
+	}
+	v.PermittedKinds = kindCounts(in.Result, in.Result.Permitted)
+	for _, a := range firsts(in.Result.Permitted) {
+		v.Permitted = append(v.Permitted, newAnomaly(h, a))
 	}
 	drawn := sample(h, cs, shown)
 	v.Drawn = len(drawn)

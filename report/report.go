@@ -191,12 +191,12 @@ func natural(a, b string) int {
 	return cmp.Or(cmp.Compare(trim(a), trim(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// kindCounts lists the kinds of anomalies, in the order they come, with how
-// often each was found, those left out included.
-func kindCounts(r checker.Result) []string {
+// kindCounts lists the kinds of some of r's anomalies, in the order they come,
+// with how often each was found, those left out included.
+func kindCounts(r checker.Result, anomalies []checker.Anomaly) []string {
 	var kinds []string
 	count := map[string]int{}
-	for _, a := range r.Anomalies {
+	for _, a := range anomalies {
 		if count[a.Kind] == 0 {
 			kinds = append(kinds, a.Kind)
 		}
@@ -213,8 +213,10 @@ func kindCounts(r checker.Result) []string {
 // total is the number of anomalies, those left out included.
 func total(r checker.Result) int {
 	n := len(r.Anomalies)
-	for _, more := range r.Truncated {
-		n += more
+	for kind, more := range r.Truncated {
+		if slices.ContainsFunc(r.Anomalies, func(a checker.Anomaly) bool { return a.Kind == kind }) {
+			n += more // and not of what is permitted
+		}
 	}
 	return n
 }

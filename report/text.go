@@ -29,6 +29,7 @@ func Text(w io.Writer, in Input) error {
 	t := text{Writer: b, in: in}
 	t.head()
 	t.anomalies(textLines - 11)
+	t.permitted()
 	t.foot()
 	return b.Flush()
 }
@@ -101,17 +102,23 @@ func untold(r checker.Result) []string {
 
 // varied is all with the first of each kind before the others.
 func varied(all []checker.Anomaly) []checker.Anomaly {
-	var first, rest []checker.Anomaly
-	seen := map[string]bool{}
-	for _, a := range all {
-		if seen[a.Kind] {
-			rest = append(rest, a)
-		} else {
+	first := firsts(all)
+	for i, a := range all {
+		if slices.ContainsFunc(all[:i], func(b checker.Anomaly) bool { return b.Kind == a.Kind }) {
 			first = append(first, a)
 		}
-		seen[a.Kind] = true
 	}
-	return append(first, rest...)
+	return first
+}
+
+// firsts is the first anomaly of each kind.
+func firsts(all []checker.Anomaly) (first []checker.Anomaly) {
+	for _, a := range all {
+		if !slices.ContainsFunc(first, func(b checker.Anomaly) bool { return b.Kind == a.Kind }) {
+			first = append(first, a)
+		}
+	}
+	return first
 }
 
 // anomalies prints as many anomalies as fit into so many lines, the first in
@@ -122,7 +129,7 @@ func (t text) anomalies(lines int) {
 		return
 	}
 	if n := total(r); n > 1 {
-		fmt.Fprintf(t, "%s anomalies: %s\n", number(n), plain(strings.Join(kindCounts(r), ", ")))
+		fmt.Fprintf(t, "%s anomalies: %s\n", number(n), plain(strings.Join(kindCounts(r, r.Anomalies), ", ")))
 	}
 	apart := true // by an empty line: not from one alike that shows no ops
 	for i, a := range varied(r.Anomalies) {
@@ -144,6 +151,19 @@ func (t text) anomalies(lines int) {
 	}
 	if more := total(r) - len(r.Anomalies); more > 0 {
 		fmt.Fprintf(t, "\n%s\n", t.paint(dim, fmt.Sprintf("… and %d more", more)))
+	}
+}
+
+// permitted tells of what the promise allows: how often each kind was found, and
+// one case.
+func (t text) permitted() {
+	r := t.in.Result
+	if len(r.Permitted) == 0 {
+		return
+	}
+	fmt.Fprintf(t, "permitted: %s\n", plain(strings.Join(kindCounts(r, r.Permitted), ", ")))
+	for _, a := range firsts(r.Permitted) {
+		fmt.Fprintf(t, "  %s\n", plain(clip(a.Kind+": "+a.Why, 300)))
 	}
 }
 

@@ -61,7 +61,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 			wrong("target %s has no bug %q: it has %s", t.Name, m.Bug, cmp.Or(strings.Join(t.BugNames(), ", "), "none"))
 		}
 	}
-	errs = append(errs, t.CheckFlags(m.Flags))
+	errs = append(errs, t.CheckKinds(), t.CheckFlags(m.Flags))
 	if m.Keys != "" {
 		_, err := gen.Distribution(m.Keys, 1)
 		errs = append(errs, err)
@@ -219,11 +219,13 @@ func (tr *Trial) Replays() bool {
 	return slices.ContainsFunc(tr.Script, func(op histories.Op) bool { return op.Process.Client() }) || tr.Manifest.End > 0
 }
 
-// Checker judges the trial's history: the workload's promises, what holds for
+// Checker judges the trial's history: the workload's promises, but for what the
+// target permits; what holds for
 // every node, and whether enough happened for the verdict to mean anything; and
 // further parts, which look at more than the history.
 func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
-	parts := []checker.Checker{tr.Workload.Checker(tr.params), checker.Panics(), checker.Recovery(checker.RecoveryOptions{
+	promises := permitted(tr.Target, tr.Manifest.Flags, tr.Workload.Checker(tr.params))
+	parts := []checker.Checker{promises, checker.Panics(), checker.Recovery(checker.RecoveryOptions{
 		Nodes: tr.Nodes, Recovery: tr.Manifest.Recovery, Refusals: tr.Workload.Refusals(tr.params),
 	})}
 	if !tr.Replays() {

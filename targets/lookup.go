@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/nemesis"
 )
 
@@ -84,6 +85,30 @@ func (t Target) CheckFlags(flags map[string]string) error {
 		case !slices.Contains(t.Flags[i].Values, flags[name]):
 			errs = append(errs, fmt.Errorf("--%s %s: want one of %s", name, flags[name], strings.Join(t.Flags[i].Values, ", ")))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// CheckKinds tells of the anomalies of bugs and permits that no checker could
+// report: the bug would never be found, and nothing be permitted.
+func (t Target) CheckKinds() error {
+	known := slices.Clone(t.Kinds)
+	for _, c := range checker.Checkers() {
+		known = append(known, checker.Kinds(c)...)
+	}
+	var errs []error
+	check := func(what, kind string) {
+		if !slices.Contains(known, kind) {
+			errs = append(errs, fmt.Errorf("target %s, %s: no checker reports an anomaly %q (there are those of checker.Kinds, and the target's own Kinds)", t.Name, what, kind))
+		}
+	}
+	for _, b := range t.Bugs {
+		for _, kind := range b.Anomalies {
+			check("bug "+b.Name, kind)
+		}
+	}
+	for _, p := range t.Permits {
+		check("permit", p.Anomaly)
 	}
 	return errors.Join(errs...)
 }

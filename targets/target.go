@@ -38,9 +38,12 @@ type Target struct {
 	Members string
 
 	Workloads []Workload // the first is the default
-	Promises  []Promise
-	Permits   []Permit
-	Bugs      []Bug
+	// Kinds are those of anomalies that the workloads' own checkers report,
+	// beside those of package checker.
+	Kinds    []string
+	Promises []Promise
+	Permits  []Permit
+	Bugs     []Bug
 }
 
 // Flag is an option of a target, typed by the values it can have.
@@ -96,11 +99,15 @@ type Promise struct {
 	Under     []nemesis.Kind
 }
 
-// Permit is an anomaly that the pattern's definition allows.
+// Permit is an anomaly that the pattern's definition allows. A run in which the
+// workload's checker finds it, and no other, is valid, and says so. It is the
+// narrowest that explains itself: what would also tell of a graver fault must
+// not be permitted.
 type Permit struct {
-	Anomaly string // its kind, as checkers report it, or a measure's name
+	Anomaly string // its kind, as checkers report it
 	Doc     string
 	When    map[string]string // flags under which it is allowed; nil: any
+	Under   []nemesis.Kind    // faults of which one must have been injected; nil: none
 }
 
 // Bug is a defect planted on purpose, selected by name when a node is made.

@@ -112,7 +112,7 @@ func showTarget(out io.Writer, t targets.Target) {
 	section("PROMISES", rows)
 	rows = nil
 	for _, p := range t.Permits {
-		rows = append(rows, [2]string{p.Anomaly, strings.TrimSuffix(p.Doc, ".") + when(p.When)})
+		rows = append(rows, [2]string{p.Anomaly, strings.TrimSuffix(p.Doc, ".") + when(p.When) + after(p.Under)})
 	}
 	section("PERMITS", rows)
 	rows = nil
@@ -142,6 +142,14 @@ func under(promised, offered []nemesis.Kind) string {
 		return "under all faults but " + join(excepted)
 	}
 	return "under " + join(promised)
+}
+
+// after names the faults of which one must have come for a permit to hold.
+func after(faults []nemesis.Kind) string {
+	if len(faults) == 0 {
+		return ""
+	}
+	return ", after a fault of " + join(faults)
 }
 
 func when(flags map[string]string) string {

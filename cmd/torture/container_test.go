@@ -266,7 +266,7 @@ func TestReplayInContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := do(t, "replay", schedule, "--world", "docker", "--binary", program, "--store", store)
-	if got.code != exitInvalid || !strings.Contains(got.out, "nonlinearizable key k1") {
+	if got.code != exitInvalid || !strings.Contains(got.out, "stale-read key k1") {
 		t.Errorf("want an invalid run: exit %d\n%s", got.code, got)
 	}
 	dirs, _ := filepath.Glob(filepath.Join(store, "*-raft-docker-5"))

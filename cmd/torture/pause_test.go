@@ -7,6 +7,6 @@ import "testing"
 func TestPausesDeposeLeadersUnawares(t *testing.T) {
 	for _, bug := range []string{"lease-by-ticks", "read-index-skips-quorum"} {
 		do(t, "hunt", "raft", "--bug", bug, "--nemesis", "pause", "--seeds", "20", "--no-shrink", "--store", t.TempDir()).
-			want(t, exitInvalid, "nonlinearizable")
+			want(t, exitInvalid, "stale-read")
 	}
 }

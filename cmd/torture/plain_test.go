@@ -65,11 +65,11 @@ func TestPlainTarget(t *testing.T) {
 	in := func(args ...string) []string { return append(args, "--store", store) }
 
 	doOwn(t, in("run", "plain", "--world", "sim", "--seed", "1", "--time-limit", "5s")...).
-		want(t, exitInvalid, "plain in the simulator, seed 1", "INVALID  plain/register", "nonlinearizable")
+		want(t, exitInvalid, "plain in the simulator, seed 1", "INVALID  plain/register", "stale-read")
 	dir := onlyRun(t, store)
-	doOwn(t, in("check", dir)...).want(t, exitInvalid, "nonlinearizable")
+	doOwn(t, in("check", dir)...).want(t, exitInvalid, "stale-read")
 	doOwn(t, in("shrink", dir)...).want(t, exitInvalid, "shrunk")
-	doOwn(t, in("replay", dir)...).want(t, exitInvalid, "nonlinearizable")
+	doOwn(t, in("replay", dir)...).want(t, exitInvalid, "stale-read")
 	doOwn(t, in("list")...).want(t, exitValid, filepath.Base(dir), "plain/register")
 	doOwn(t, in("hunt", "plain", "--seeds", "3", "--workers", "1", "--time-limit", "5s")...).want(t, exitInvalid, "invalid: seed 0", "shrunk to")
 

@@ -16,11 +16,19 @@
 //
 // # Records
 //
-// The primary records append {"term":1,"idx","op"} once an entry is durable,
-// a replica apply {"idx","op"} likewise. A node that comes back records the
-// entries of its last write to disk once more: it may have died between the
-// write and the record, and cannot know. The operation final records
-// final-log {"len","ops"}.
+// The primary records append {"term":1,"idx","op","does"} once an entry is
+// durable, a replica apply {"idx","op"} likewise. does is what the entry
+// changes: ["w", key, value] sets a register, ["append", key, value] lengthens
+// a list. A node that comes back records the entries of its last write to disk
+// once more: it may have died between the write and the record, and cannot
+// know. A replica records held {"idx"} once it has the log up to idx on disk
+// and before it says so, and every node when it comes back. The operation final
+// records final-log {"len","ops"}.
+//
+// # Answers
+//
+// Each answer says where in the log it was true: a write by idx, its own place,
+// anything else by at, the last place of the log as the node knew it.
 package primary
 
 import (
@@ -110,6 +118,9 @@ func (m *member) Start(env *node.Env) {
 			m.record(env, e)
 		}
 	}
+	if m.life > 1 {
+		env.Record("held", held{m.last})
+	}
 	if m.leads(env) {
 		env.Role("primary", theTerm)
 		for _, id := range env.Peers[1:] {
@@ -128,7 +139,7 @@ func (m *member) Request(env *node.Env, r node.Request) {
 		m.final(env, r)
 		return
 	case "read":
-		if m.leads(env) || !m.atPrimary {
+		if m.leads(env) || !m.atPrimary || m.bug == "replica-serves-reads" {
 			m.read(env, r)
 			return
 		}
@@ -169,11 +180,11 @@ func (m *member) Timer(env *node.Env, _ string) {
 	env.After(tick, "tick")
 }
 
-// read serves a key as this node knows it. Beside the value it says which
-// write it is: idx, its place in the log, 0 for none, and op, its name.
+// read serves a key as this node knows it. Beside the value, and at, it says
+// which write it is: idx, its place in the log, 0 for none, and op, its name.
 func (m *member) read(env *node.Env, r node.Request) {
 	c := m.cells[string(r.Key)]
-	ext := []node.Ext{{Name: "idx", Value: c.idx}}
+	ext := []node.Ext{{Name: "at", Value: m.last}, {Name: "idx", Value: c.idx}}
 	if c.idx > 0 {
 		ext = append(ext, node.Ext{Name: "op", Value: c.op})
 	}
@@ -191,7 +202,7 @@ func (m *member) update(env *node.Env, r node.Request) {
 	case err != nil:
 		env.Fail(r, err.Error())
 	case len(changes) == 0:
-		env.Reply(r, result)
+		env.Reply(r, result, node.Ext{Name: "at", Value: m.last})
 	default:
 		op := fmt.Sprintf("%s.%d.%d", env.ID, m.life, r.ID)
 		m.append(env, entry{Idx: m.last + 1, Op: op, Changes: changes}, waiter{r, m.last + 1, op, result})
@@ -223,7 +234,7 @@ func (m *member) flush(env *node.Env) {
 // clients gave to it, a replica applies what another node did.
 func (m *member) record(env *node.Env, e entry) {
 	if e.writtenAt(env.ID) {
-		env.Record("append", appended{theTerm, e.Idx, e.Op})
+		env.Record("append", appended{theTerm, e.Idx, e.Op, e.does()})
 	} else {
 		env.Record("apply", applied{e.Idx, e.Op})
 	}
@@ -242,9 +253,13 @@ func (m *member) final(env *node.Env, r node.Request) {
 // The values of records.
 type (
 	appended struct {
-		Term uint64 `json:"term"`
-		Idx  uint64 `json:"idx"`
-		Op   string `json:"op"`
+		Term uint64   `json:"term"`
+		Idx  uint64   `json:"idx"`
+		Op   string   `json:"op"`
+		Does [][3]any `json:"does"`
+	}
+	held struct {
+		Idx uint64 `json:"idx"`
 	}
 	applied struct {
 		Idx uint64 `json:"idx"`

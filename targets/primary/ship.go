@@ -77,14 +77,22 @@ func (m *member) answer(env *node.Env) {
 	m.waiting = slices.Delete(m.waiting, 0, n)
 }
 
+// copies is how many of n nodes must hold a write beside the primary, by --sync.
+func copies(sync string, n int) int {
+	switch sync {
+	case "one":
+		return min(1, n-1)
+	case "quorum":
+		return n / 2 // with the primary, a majority
+	}
+	return 0
+}
+
 // replicated is the index up to which enough replicas hold the log.
 func (m *member) replicated(env *node.Env) uint64 {
-	need := 0
-	switch m.sync {
-	case "one":
-		need = min(1, len(env.Peers)-1)
-	case "quorum":
-		need = len(env.Peers) / 2 // with the primary, a majority
+	need := copies(m.sync, len(env.Peers))
+	if m.bug == "counts-itself" && need > 0 {
+		need-- // among the replicas
 	}
 	if need == 0 || !m.leads(env) {
 		return m.last
@@ -116,6 +124,7 @@ func (m *member) shipped(env *node.Env, s ship) {
 		for _, e := range fresh {
 			m.record(env, e)
 		}
+		env.Record("held", held{m.last})
 	}
 	env.Send(primaryOf(env), ack{Last: m.last, Refused: missing})
 }

@@ -37,6 +37,18 @@ type change struct {
 	Append bool            `json:"a,omitempty"`
 }
 
+// does is what e changes, as its record has it.
+func (e entry) does() (all [][3]any) {
+	for _, c := range e.Changes {
+		f := "w"
+		if c.Append {
+			f = "append"
+		}
+		all = append(all, [3]any{f, orNull(json.RawMessage(c.Key)), c.Value})
+	}
+	return all
+}
+
 // cell is the state of a key: a register or a list, by what was written to it.
 type cell struct {
 	value json.RawMessage
@@ -144,7 +156,7 @@ func (s *store) transact(r node.Request) (changes []change, result any, err erro
 }
 
 func orNull(v json.RawMessage) json.RawMessage {
-	if v == nil {
+	if len(v) == 0 {
 		return json.RawMessage("null")
 	}
 	return v

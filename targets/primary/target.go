@@ -31,8 +31,8 @@ var Target = targets.Target{
 	Primary: "primary",
 
 	Workloads: []targets.Workload{
-		registers("register", "reads and writes of a few registers", gen.Register),
-		registers("cas", "reads, writes and compare-and-set of a few registers", gen.CAS),
+		registers("register", "reads and writes of a few registers, no value twice", func(k gen.KeyDist) gen.Generator { return gen.Register(k, 100) }),
+		registers("cas", "reads, writes and compare-and-set of a few registers at a time, with few values", func(k gen.KeyDist) gen.Generator { return targets.Repeating(values, gen.CAS(k, 40)) }),
 		{
 			Name:  "set",
 			Doc:   "numbers added to one set, and now and then a read of all of it",
@@ -62,7 +62,7 @@ var Target = targets.Target{
 	),
 
 	Permits: []targets.Permit{{
-		Anomaly: "stale-reads",
+		Anomaly: "stale-read",
 		Doc:     "A replica serves what it has, which may be behind what the primary has acknowledged.",
 		When:    map[string]string{"reads": "replica"},
 	}},
@@ -94,6 +94,20 @@ var Target = targets.Target{
 		Workload:  "register",
 		Anomalies: []string{"replica-wrote"},
 		Within:    5,
+	}, {
+		Name:      "counts-itself",
+		Doc:       "The primary counts itself among the replicas that must hold a write before it is acknowledged.",
+		Workload:  "register",
+		Flags:     map[string]string{"sync": "quorum"},
+		Anomalies: []string{"under-replicated"},
+		Within:    5,
+	}, {
+		Name:      "replica-serves-reads",
+		Doc:       "A replica answers the reads that it was told to leave to the primary.",
+		Workload:  "register",
+		Flags:     map[string]string{"reads": "primary"},
+		Anomalies: []string{"not-refused"},
+		Within:    5,
 	}},
 }
 
@@ -106,26 +120,34 @@ var faults = []nemesis.Kind{
 
 // promises are those of a workload, for either way to read.
 func promises(workload, atPrimary string) (all []targets.Promise) {
-	const atReplica = "every replica serves a prefix of the primary's log, never goes back, and has all of it in the end; no acknowledged write is lost"
+	const atReplica = "what a node answers is what the primary's log says up to the place that the answer names: a replica serves a prefix of the primary's log, never goes back, and has all of it in the end; no acknowledged write is lost"
 	for _, reads := range []string{"primary", "replica"} {
 		guarantee := map[string]string{"primary": atPrimary, "replica": atReplica}[reads]
 		all = append(all, targets.Promise{
 			Workload: workload, Guarantee: guarantee, When: map[string]string{"reads": reads}, Under: faults,
 		})
 	}
+	for _, sync := range []string{"one", "quorum"} {
+		guarantee := map[string]string{"one": "one replica", "quorum": "enough replicas to make a majority"}[sync]
+		all = append(all, targets.Promise{
+			Workload: workload, Guarantee: "a write is on the disks of the primary and of " + guarantee + " before it is acknowledged", When: map[string]string{"sync": sync}, Under: faults,
+		})
+	}
 	return all
 }
 
 const (
-	keys      = 5   // registers in use at a time
-	opsPerKey = 100 // after which a register is given up for a fresh one: long histories of one are costly to judge
+	keys   = 5 // registers in use at a time
+	values = 5 // of those that repeat
 )
 
-func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator) targets.Workload {
+// registers is a workload of registers that are given up for fresh ones after
+// some operations: long histories of one are costly to judge.
+func registers(name, doc string, ops func(gen.KeyDist) gen.Generator) targets.Workload {
 	return targets.Workload{
 		Name: name,
 		Doc:  doc,
-		Ops:  func(p targets.Params) gen.Generator { return ops(p.KeyDist(gen.Uniform(keys)), opsPerKey) },
+		Ops:  func(p targets.Params) gen.Generator { return ops(p.KeyDist(gen.Uniform(keys))) },
 		Final: func(p targets.Params, node string) []targets.FinalOp {
 			var reads []gen.Op
 			for k := range keys {
@@ -144,7 +166,11 @@ func registers(name, doc string, ops func(gen.KeyDist, int) gen.Generator) targe
 }
 
 func replication(p targets.Params) checker.Checker {
-	return checker.PrimaryReplica(checker.PrimaryReplicaOptions{Reads: p.Options.Flag("reads")})
+	o := checker.PrimaryReplicaOptions{Copies: copies(p.Options.Flag("sync"), len(p.Nodes))}
+	if atPrimary(p) {
+		o.Reads = "primary"
+	}
+	return checker.PrimaryReplica(o)
 }
 
 // atPrimary tells whether the primary alone serves reads.
@@ -180,36 +206,18 @@ func inTheEnd(p targets.Params, node string, reads ...gen.Op) (all []targets.Fin
 	return append(all, targets.FinalOp{Op: gen.Op{F: "final"}})
 }
 
-// route sends writes to the primary, but one in eight to any node: a replica
-// must refuse it. Reads go where they are served.
+// route sends writes to the primary and reads to where they are served, but one
+// operation in eight to any node: who must refuse it is to show that it does.
 func route(p targets.Params) gen.Route {
 	return func(op gen.Op, nodes []string) string {
 		replicas := nodes[1:]
-		n := lastNumber(op.Value)
+		luck := (uint64(op.Time) + uint64(op.Process)) * 0x9e3779b97f4a7c15 >> 32 // Knuth's multiplicative hash
 		switch {
+		case luck%8 == 0:
+			return nodes[luck/8%uint64(len(nodes))]
 		case op.F == "read" && !atPrimary(p) && len(replicas) > 0:
 			return replicas[int(op.Process)%len(replicas)]
-		case op.F != "read" && n%8 == 0:
-			return nodes[n/8%len(nodes)]
 		}
 		return nodes[0]
 	}
-}
-
-// lastNumber is the last number in a value, without its sign; 1 if there is
-// none.
-func lastNumber(value json.RawMessage) int {
-	digit := func(i int) bool { return i >= 0 && value[i] >= '0' && value[i] <= '9' }
-	end := len(value)
-	for end > 0 && !digit(end-1) {
-		end--
-	}
-	if end == 0 {
-		return 1
-	}
-	n, unit := 0, 1
-	for i := end - 1; digit(i) && unit < 1e9; i-- {
-		n, unit = n+unit*int(value[i]-'0'), unit*10
-	}
-	return n
 }

@@ -1,0 +1,58 @@
+package checker
+
+import (
+	"context"
+	"reflect"
+	"testing"
+
+	"github.com/torture-harness/torture/histories"
+)
+
+// Without what is permitted the verdict is the one that the rest of the history
+// has, in every part.
+func TestPermit(t *testing.T) {
+	// part is a checker that finds these kinds, and is otherwise as it says.
+	part := func(otherwise Verdict, kinds ...string) Checker {
+		return Func(func(context.Context, histories.History) Result {
+			f := find("versioned-register")
+			for i, kind := range kinds {
+				f.addf(kind, []int{i}, "op %d is wrong", i)
+			}
+			why := map[Verdict]string{Unknown: "it gave up"}[otherwise]
+			r := f.result(why)
+			if otherwise == Vacuous {
+				r.vacuous("nothing happened")
+			}
+			return r
+		})
+	}
+	for _, test := range []struct {
+		name  string
+		parts []Checker
+		want  Verdict
+		why   string
+		left  []string
+	}{
+		{"it alone", []Checker{part(Valid, "stale-read"), part(Valid)}, Valid, "", nil},
+		{"two of them", []Checker{part(Valid, "stale-read"), part(Valid, "stale-read")}, Valid, "", nil},
+		{"another in the same part", []Checker{part(Valid, "stale-read", "version-order")}, Invalid, "", []string{"version-order"}},
+		{"another in another part", []Checker{part(Valid, "stale-read"), part(Valid, "version-conflict")}, Invalid, "", []string{"version-conflict"}},
+		{"it hid that nothing happened", []Checker{part(Vacuous, "stale-read"), part(Valid)}, Vacuous, "inner: versioned-register: nothing happened", nil},
+		{"it hid that not all was judged", []Checker{part(Unknown, "stale-read"), part(Vacuous)}, Unknown, "inner: versioned-register: it gave up", nil},
+	} {
+		r := Permit(All("outer", All("inner", test.parts...)), "stale-read").Check(t.Context(), histories.History{})
+		if r.Verdict != test.want || r.Why != test.why || !reflect.DeepEqual(kindsIn(r), append([]string(nil), test.left...)) {
+			t.Errorf("%s: %v %q %v, want %v %q %v", test.name, r.Verdict, r.Why, kindsIn(r), test.want, test.why, test.left)
+		}
+		if len(r.Permitted) == 0 || r.Permitted[0].Kind != "stale-read" || r.Permitted[0].Part != "inner/versioned-register" {
+			t.Errorf("%s: permitted %+v", test.name, r.Permitted)
+		}
+		if inner := r.Parts[0].Verdict; inner != test.want {
+			t.Errorf("%s: the part that permits is %v", test.name, inner)
+		}
+	}
+	own := Permit(gives("mine", Invalid, Anomaly{Kind: "above-limit", Why: "w"}), "above-limit").Check(t.Context(), histories.History{})
+	if own.Verdict != Valid || len(own.Permitted) != 1 {
+		t.Errorf("of a checker that is not ours: %v %+v", own.Verdict, own.Permitted)
+	}
+}
