@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -35,7 +38,7 @@ type power struct {
 	Seeds  int      `json:"seeds"` // simulated until it was found
 	Found  bool     `json:"found"`
 	Seed   uint64   `json:"seed"`
-	Kinds  []string `json:"kinds,omitempty"` // anomalies of that run
+	Kinds  []string `json:"kinds,omitempty"` // anomalies of that run; if it was not found, of all
 	Error  string   `json:"error,omitempty"`
 }
 
@@ -63,6 +66,13 @@ that was not looked for to the end, since it was interrupted, unknown.` + "\n" +
 					}
 					chosen = append(chosen, t)
 				}
+			}
+			var slips []error
+			for _, t := range chosen {
+				slips = append(slips, t.CheckKinds())
+			}
+			if err := errors.Join(slips...); err != nil {
+				return failed(err)
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
@@ -104,7 +114,18 @@ func plant(ctx context.Context, t targets.Target, b targets.Bug, first uint64, w
 	if ctx.Err() != nil {
 		return p, nil
 	}
-	tally, err := bugHunt(t, b, first, workers).run(ctx)
+	h := bugHunt(t, b, first, workers)
+	found, instead := h.found, map[string]bool{}
+	var mu sync.Mutex // of instead: each worker asks what was found
+	h.found = func(r seedResult) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, k := range r.Kinds {
+			instead[k] = true
+		}
+		return found(r)
+	}
+	tally, err := h.run(ctx)
 	if err != nil {
 		return p, err
 	}
@@ -112,6 +133,8 @@ func plant(ctx context.Context, t targets.Target, b targets.Bug, first uint64, w
 	p.Tried = p.Found || tally.State != histories.Interrupted
 	if p.Found {
 		p.Seed, p.Kinds = tally.Found[0].Seed, tally.Found[0].Kinds
+	} else {
+		p.Kinds = slices.Sorted(maps.Keys(instead))
 	}
 	if tally.Failed > 0 {
 		p.Error = tally.WhyFailed[0].String()
@@ -181,7 +204,11 @@ func (s *selftest) say(out io.Writer) {
 		case !p.Tried:
 			found = "interrupted"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", p.Target, p.Bug, found, p.Seeds, strings.Join(p.Kinds, " ")+p.Error)
+		kinds := strings.Join(p.Kinds, " ")
+		if !p.Found && kinds != "" {
+			kinds = "others: " + kinds
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", p.Target, p.Bug, found, p.Seeds, kinds+p.Error)
 	}
 	w.Flush()
 	fmt.Fprintf(out, "%d of %s found", hits, count(len(s.Bugs), "planted bug"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/targets"
+	"github.com/torture-harness/torture/targets/all"
 )
 
 // A hunt stops at what it looks for, brings it as a run, and shrinks it.
@@ -207,6 +210,39 @@ func TestSelftest(t *testing.T) {
 		if p.Target != "total" || !p.Found || len(p.Kinds) == 0 || p.Seeds == 0 {
 			t.Errorf("selftest: %+v", p)
 		}
+	}
+}
+
+// A bug that is not found by what it is declared to cause is shown with what was
+// found instead.
+func TestSelftestSaysWhatItFoundInstead(t *testing.T) {
+	target, err := all.Targets().Named("primary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bug, _ := target.Bug("replica-accepts-writes")
+	bug.Anomalies, bug.Within = []string{"G1a"}, 2
+	p, err := plant(t.Context(), target, bug, 0, 1)
+	if err != nil || p.Found || !p.Tried || !slices.Contains(p.Kinds, "replica-wrote") {
+		t.Errorf("%+v, %v", p, err)
+	}
+	var out strings.Builder
+	test := selftest{}
+	test.add(p)
+	test.say(&out)
+	if !strings.Contains(out.String(), "others: ") || test.Verdict != checker.Invalid {
+		t.Errorf("%v %s", test.Verdict, out.String())
+	}
+}
+
+// A misspelt anomaly would leave a bug unfound, whatever was found.
+func TestSelftestRefusesMisspeltAnomalies(t *testing.T) {
+	target := plainTarget
+	target.Bugs = []targets.Bug{{Name: "b", Workload: "register", Anomalies: []string{"stale-raed"}, Within: 1}}
+	var out, errs bytes.Buffer
+	a := &app{stdout: &out, stderr: &errs, args: []string{"selftest", "plain"}, own: []targets.Target{target}}
+	if code := a.execute(); code != exitFailed || !strings.Contains(errs.String(), `target plain, bug b: no checker reports an anomaly "stale-raed"`) {
+		t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 	}
 }
 
