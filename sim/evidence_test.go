@@ -124,9 +124,8 @@ func twoWay(k nemesis.Kind) bool {
 // all the time is the same as one in which nothing is.
 func TestProbesLeaveNoTrace(t *testing.T) {
 	all := misfortunes()
-	far := histories.Conditions{Floor: time.Millisecond, Mean: 5 * time.Millisecond, Spread: 2, Loss: 0.02, Twice: 0.05, Skew: time.Second, Drift: 1e-4}
-	for _, conditions := range []histories.Conditions{{}, far} {
-		for seed := range uint64(3) {
+	for seed := range uint64(3) {
+		for _, conditions := range []histories.Conditions{{}, far(seed)} {
 			one := func(look bool) string {
 				b := cluster(t, seed, 3, func(c *Config) { c.Conditions, c.New, c.Members = conditions, club(), "members" })
 				kinds := slices.Sorted(maps.Keys(all))
@@ -141,7 +140,7 @@ func TestProbesLeaveNoTrace(t *testing.T) {
 					}
 					for n, at := range b.Nodes() {
 						op := histories.Op{Process: histories.Process(3*i + n), Type: histories.Invoke, Node: at, Value: histories.Encode(i)}
-						op.F = []string{"write", "tell", "synced", "draw"}[(i+n)%4]
+						op.F = []string{"write", "tell", "synced", "draw", "silence"}[(i+n)%5]
 						b.Invoke(op)
 					}
 					for range 2 {
@@ -167,5 +166,53 @@ func TestProbesLeaveNoTrace(t *testing.T) {
 				t.Fatalf("%+v, seed %d: probes have changed the run: %d bytes, %d", conditions, seed, len(blind), len(seen))
 			}
 		}
+	}
+}
+
+// Of a cut in one direction it is seen that the other is open, unless another
+// fault cuts that.
+func TestOneWayCut(t *testing.T) {
+	f := misfortunes()["deaf"]
+	back := fault(nemesis.Partition)
+	back.Params.Drop = map[string][]string{"n2": {"n1"}}
+	for _, c := range []struct {
+		name    string
+		prepare func(*bench)
+		want    string
+	}{
+		{"alone", func(*bench) {}, "n1<n2 cut: cut; n2<n1 not cut: handled; n1<n3 cut: cut; n3<n1 not cut: handled"},
+		{"with another", func(b *bench) { b.inject(back) }, "n1<n2 cut: cut; n1<n3 cut: cut; n3<n1 not cut: handled; [partition-1]"},
+		{"too much", func(b *bench) { b.after(0, func() { b.link(0, 1).fault.cut = true }) },
+			"n1<n2 cut: cut; n2<n1 not cut: cut!; n1<n3 cut: cut; n3<n1 not cut: handled"},
+	} {
+		b := cluster(t, 1, 3, nil)
+		c.prepare(b)
+		op := b.finish(nemesis.InjectOp(f))
+		e, err := histories.Decode[nemesis.Evidence](op)
+		if got := short(e); err != nil || got != c.want || e.Verified != !strings.Contains(c.want, "!") {
+			t.Errorf("%s: %s %s, want %s", c.name, op.Type, got, c.want)
+		}
+	}
+}
+
+// What another fault hides is not counted as seen to have begun, nor its end as
+// amiss.
+func TestHiddenByAnother(t *testing.T) {
+	b := cluster(t, 1, 2, nil)
+	kill, pause := fault(nemesis.Kill, "n1"), fault(nemesis.Pause, "n1")
+	b.inject(kill)
+	if op := b.finish(nemesis.InjectOp(pause)); op.Type != histories.Info || op.Error != "hidden by kill-1" {
+		t.Errorf("a pause of who is down: %s %q %s", op.Type, op.Error, op.Value)
+	}
+	if e := b.cureFault(kill); short(e) != "[pause-1]" {
+		t.Errorf("the end of a kill, while a pause keeps the process from starting: %s", short(e))
+	}
+	if got := len(b.records("world", "heal")); got != 0 {
+		t.Errorf("%d records that all is well, during a pause", got)
+	}
+	b.cureFault(pause)
+	b.run(200 * time.Millisecond)
+	if got := b.ask("n1", "read", 0); got.Type != histories.OK {
+		t.Errorf("after all cures n1 answers %s %s", got.Type, got.Error)
 	}
 }
