@@ -216,3 +216,17 @@ func TestHiddenByAnother(t *testing.T) {
 		t.Errorf("after all cures n1 answers %s %s", got.Type, got.Error)
 	}
 }
+
+// A process that a pause has kept from starting is waited for.
+func TestCureWaitsForAStart(t *testing.T) {
+	for seed := range uint64(20) {
+		b := cluster(t, seed, 2, nil)
+		kill, pause := fault(nemesis.Kill, "n1"), fault(nemesis.Pause, "n1")
+		b.inject(kill)
+		b.finish(nemesis.InjectOp(pause))
+		b.after(190*time.Millisecond, func() { b.Invoke(nemesis.CureOp(pause)) })
+		if e := b.cureFault(kill); !e.Verified {
+			t.Errorf("seed %d: %s", seed, short(e))
+		}
+	}
+}

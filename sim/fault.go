@@ -155,8 +155,20 @@ func (w *World) cure(op histories.Op, id string) error {
 	if takesDown(l.Kind) {
 		wait += 2 * starting // it may die once more while it starts
 	}
-	w.after(wait, func() { w.complete(op, w.observe(l, false)) })
+	w.after(wait, func() { w.look(op, l, 10) })
 	return nil
+}
+
+// look completes a cure with what is seen of l, at the latest after so many
+// looks: another fault that has just ended may have kept a process from
+// starting.
+func (w *World) look(op histories.Op, l lease, times int) {
+	e := w.observe(l, false)
+	if times > 1 && !e.Conclude().Verified {
+		w.after(starting, func() { w.look(op, l, times-1) })
+		return
+	}
+	w.complete(op, e)
 }
 
 // Heal ends every fault at once.
