@@ -37,7 +37,7 @@ type Manifest struct {
 	Schedule   bool          `json:"schedule,omitempty"`   // schedule.jsonl holds what was replayed
 	End        time.Duration `json:"end,omitempty"`        // how long a replay goes on at least, ns
 	Reigns     []Reign       `json:"reigns,omitempty"`     // who led when the schedule was recorded
-	Cures      []Cure        `json:"cures,omitempty"`      // when its cures were complete then
+	Done       []Done        `json:"done,omitempty"`       // when its faults were in force then, and over
 
 	Args     []string  `json:"args,omitempty"`     // the command line
 	Revision string    `json:"revision,omitempty"` // of torture's source; "+dirty" if changed
@@ -45,9 +45,11 @@ type Manifest struct {
 	Started  time.Time `json:"started"`
 }
 
-// Cure says when the cure of a fault was complete: what began later knew of it.
-// A fault that was cured more than once has as many.
-type Cure struct {
+// Done says when an injection or a cure was complete: what began later met a
+// fault that was in force, or was over. A fault that was cured more than once has
+// as many.
+type Done struct {
+	F     string `json:"f"`     // inject or cure
 	Fault string `json:"fault"` // its id
 	At    Time   `json:"at"`    // ns
 }

@@ -19,12 +19,13 @@ import (
 // must strike it again, whatever its name is now. So an operation that began
 // under a leader waits until there is one, and nodes that the schedule has
 // treated alike so far exchange their names, if then the same ones lead. And the
-// time of the schedule does not pass a cure's completion until the cure is
-// complete here: a container takes longer to start than a simulated node.
+// time of the schedule does not pass the completion of an injection or a cure
+// until that is complete here: a container takes longer to end and to start than
+// a simulated node.
 type recast struct {
 	schedule gen.Generator // in its own time, by its own names
 	reigns   []histories.Reign
-	cures    []histories.Cure // that are not complete, by their times in the schedule
+	undone   []histories.Done // what is not complete, by its time in the schedule
 
 	late  time.Duration     // how much later everything is than in the schedule
 	naps  time.Duration     // how much of that is for want of leaders
@@ -46,32 +47,33 @@ const (
 
 // newRecast plays script as m tells of its recording, and goes on for a while.
 func newRecast(script []histories.Op, m histories.Manifest) gen.Generator {
-	cures := awaited(script, m.Cures)
+	undone := awaited(script, m.Done)
 	end := histories.Time(m.End)
-	if len(cures) > 0 {
-		end = max(end, cures[len(cures)-1].At)
+	if len(undone) > 0 {
+		end = max(end, undone[len(undone)-1].At)
 	}
 	schedule := gen.Any(gen.Replay(script), lasting{end.Add(recastLinger)})
-	return &recast{schedule: schedule, reigns: m.Reigns, cures: cures, vain: -1}
+	return &recast{schedule: schedule, reigns: m.Reigns, undone: undone, vain: -1}
 }
 
-// awaited are those of cures that script has, in order. If it was edited it may
+// awaited are those of done that script has, in order. If it was edited it may
 // lack some, and begin others later than they were complete.
-func awaited(script []histories.Op, cures []histories.Cure) (known []histories.Cure) {
-	begun := map[string][]histories.Time{}
+func awaited(script []histories.Op, done []histories.Done) (known []histories.Done) {
+	begun := map[[2]string][]histories.Time{}
 	for _, op := range script {
-		if op.F == nemesis.Cure && op.Process.Nemesis() {
-			id := faultID(op)
-			begun[id] = append(begun[id], op.Time)
+		if op.Process.Nemesis() {
+			what := [2]string{op.F, faultID(op)}
+			begun[what] = append(begun[what], op.Time)
 		}
 	}
-	for _, c := range cures {
-		if times := begun[c.Fault]; len(times) > 0 {
-			known = append(known, histories.Cure{Fault: c.Fault, At: max(c.At, times[0])})
-			begun[c.Fault] = times[1:]
+	for _, d := range done {
+		what := [2]string{d.F, d.Fault}
+		if times := begun[what]; len(times) > 0 {
+			d.At = max(d.At, times[0])
+			known, begun[what] = append(known, d), times[1:]
 		}
 	}
-	slices.SortStableFunc(known, func(a, b histories.Cure) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(known, func(a, b histories.Done) int { return cmp.Compare(a.At, b.At) })
 	return known
 }
 
@@ -86,8 +88,8 @@ func (r *recast) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 		return nil, &next
 	}
 	reign, leaders := r.leaders(op.Time)
-	if len(r.cures) > 0 && op.Time > r.cures[0].At {
-		return nil, r // until the cure is complete
+	if len(r.undone) > 0 && op.Time > r.undone[0].At {
+		return nil, r // until that is complete
 	}
 	op.Time = op.Time.Add(r.late)
 	if op.Time > ctx.Time || op.Type == gen.Sleeping {
@@ -103,8 +105,8 @@ func (r *recast) Op(ctx gen.Context) (*gen.Op, gen.Generator) {
 // then is ctx at the time of the schedule.
 func (r *recast) then(ctx gen.Context) gen.Context {
 	ctx.Time = ctx.Time.Add(-r.late)
-	if len(r.cures) > 0 {
-		ctx.Time = min(ctx.Time, r.cures[0].At)
+	if len(r.undone) > 0 {
+		ctx.Time = min(ctx.Time, r.undone[0].At)
 	}
 	return ctx
 }
@@ -207,20 +209,21 @@ func (r *recast) translate(op *gen.Op) *gen.Op {
 func (r *recast) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	next := *r
 	next.schedule = gen.Tell(r.schedule, r.then(ctx), ev)
-	if ev.F == nemesis.Cure && ev.Type != histories.Invoke && ev.Process.Nemesis() {
-		next.cured(ctx.Time, curedID(ev))
+	if ev.Type != histories.Invoke && ev.Process.Nemesis() {
+		next.done(ctx.Time, ev)
 	}
 	return &next
 }
 
-// cured has the schedule go on from where it waited for the cure of a fault.
-func (r *recast) cured(now histories.Time, id string) {
-	i := slices.IndexFunc(r.cures, func(c histories.Cure) bool { return c.Fault == id })
+// done has the schedule go on from where it waited for op, which is complete.
+func (r *recast) done(now histories.Time, op histories.Op) {
+	id := doneID(op)
+	i := slices.IndexFunc(r.undone, func(d histories.Done) bool { return d.F == op.F && d.Fault == id })
 	if i < 0 {
 		return
 	}
-	r.late = max(r.late, (now - r.cures[i].At).Duration())
-	r.cures = slices.Delete(slices.Clone(r.cures), i, i+1)
+	r.late = max(r.late, (now - r.undone[i].At).Duration())
+	r.undone = slices.Delete(slices.Clone(r.undone), i, i+1)
 }
 
 // checkReigns tells what is wrong with reigns over nodes.
@@ -240,29 +243,29 @@ func checkReigns(reigns []histories.Reign, nodes []string) error {
 }
 
 // Recorded is m with what h tells of the circumstances in which its schedule was
-// played, for a replay where they are others: who led, and when cures were
-// complete. primary is the role of who leads.
+// played, for a replay where they are others: who led, and when faults were in
+// force and over. primary is the role of who leads.
 func Recorded(m histories.Manifest, h histories.History, primary string) histories.Manifest {
-	m.Reigns, m.Cures = reigns(h, primary), cures(h)
+	m.Reigns, m.Done = reigns(h, primary), done(h)
 	return m
 }
 
-// curedID names the fault of a cure's completion.
-func curedID(op histories.Op) string {
+func done(h histories.History) (all []histories.Done) {
+	for i, op := range h.All() {
+		if op.Type != histories.Invoke && op.Process.Nemesis() {
+			all = append(all, histories.Done{F: op.F, Fault: doneID(op), At: h.Time(i)})
+		}
+	}
+	return all
+}
+
+// doneID names the fault of an injection or a cure that is complete.
+func doneID(op histories.Op) string {
 	e, err := histories.Decode[nemesis.Evidence](op)
 	if err != nil {
 		return ""
 	}
 	return e.ID
-}
-
-func cures(h histories.History) (all []histories.Cure) {
-	for i, op := range h.All() {
-		if op.F == nemesis.Cure && op.Type != histories.Invoke && op.Process.Nemesis() {
-			all = append(all, histories.Cure{Fault: curedID(op), At: h.Time(i)})
-		}
-	}
-	return all
 }
 
 // reigns tells who led when in h: the nodes whose latest role is primary.

@@ -228,9 +228,9 @@ func TestReigns(t *testing.T) {
 	}
 }
 
-// What followed a cure in the schedule follows it in a world where it takes
-// longer: also if the cure could not even begin in time.
-func TestRecastWaitsForCures(t *testing.T) {
+// What followed a fault's injection or cure in the schedule follows it in a world
+// where that takes longer: also if it could not even begin in time.
+func TestRecastWaitsForFaults(t *testing.T) {
 	pauseOf := func(id, node string) nemesis.Fault {
 		return nemesis.Fault{ID: id, Kind: nemesis.Pause, Targets: []string{node}}
 	}
@@ -246,39 +246,48 @@ func TestRecastWaitsForCures(t *testing.T) {
 		return injection(time.Duration(ms)*time.Millisecond, f)
 	}
 	writes := func(ms int) histories.Op { return write(time.Duration(ms)*time.Millisecond, "n1") }
-	cured := func(ms int, id string) histories.Cure {
-		return histories.Cure{Fault: id, At: at(time.Duration(ms) * time.Millisecond)}
+	cured := func(ms int, id string) histories.Done {
+		return histories.Done{F: nemesis.Cure, Fault: id, At: at(time.Duration(ms) * time.Millisecond)}
+	}
+	injected := func(ms int, id string) histories.Done {
+		d := cured(ms, id)
+		d.F = nemesis.Inject
+		return d
 	}
 	for _, c := range []struct {
 		name   string
 		slow   time.Duration // how long each operation of a nemesis takes
 		script []histories.Op
-		cures  []histories.Cure
+		done   []histories.Done
 		want   string // when what begins, in ms
 	}{
 		{"what follows waits, and keeps its distance", time.Second,
 			[]histories.Op{inject(100, killOf("k")), writes(1150), cure(1200, killOf("k")), writes(1220), writes(1300), inject(1350, pauseOf("p", "n1"))},
-			[]histories.Cure{cured(1210, "k")},
+			[]histories.Done{cured(1210, "k")},
 			"inject k 100, write 1150, cure k 1200, write 2210, write 2290, inject p 2340"},
 		{"a cure that is quicker here than there", 10 * time.Millisecond,
-			[]histories.Op{inject(100, killOf("k")), cure(200, killOf("k")), writes(400)}, []histories.Cure{cured(300, "k")},
+			[]histories.Op{inject(100, killOf("k")), cure(200, killOf("k")), writes(400)}, []histories.Done{cured(300, "k")},
 			"inject k 100, cure k 200, write 400"},
 		{"the injection lasts beyond the cure", time.Second,
-			[]histories.Op{inject(100, killOf("k")), cure(200, killOf("k")), writes(220)}, []histories.Cure{cured(200, "k")},
+			[]histories.Op{inject(100, killOf("k")), cure(200, killOf("k")), writes(220)}, []histories.Done{cured(200, "k")},
 			"inject k 100, cure k 1100, write 2120"},
+		{"the injection takes long", time.Second,
+			[]histories.Op{inject(100, killOf("k")), writes(110), writes(150), cure(200, killOf("k")), writes(220)},
+			[]histories.Done{injected(120, "k"), cured(210, "k")},
+			"inject k 100, write 110, write 1130, cure k 1180, write 2190"},
 		{"one cure after another", time.Second,
 			[]histories.Op{inject(0, killOf("k")), inject(50, pauseOf("p", "n1")), cure(1100, pauseOf("p", "n1")), cure(1110, killOf("k")), writes(1120)},
-			[]histories.Cure{cured(1100, "p"), cured(1110, "k")},
+			[]histories.Done{cured(1100, "p"), cured(1110, "k")},
 			"inject k 0, inject p 50, cure p 1100, cure k 2110, write 3120"},
 		{"a cure that is tried again", time.Second,
 			[]histories.Op{inject(0, killOf("k")), cure(1000, killOf("k")), writes(1150), cure(1300, killOf("k")), writes(1320)},
-			[]histories.Cure{cured(1100, "k"), cured(1310, "k")},
+			[]histories.Done{cured(1100, "k"), cured(1310, "k")},
 			"inject k 0, cure k 1000, write 2050, cure k 2200, write 3210"},
 		{"an old schedule, and one without that fault", time.Second,
-			[]histories.Op{inject(0, killOf("k")), cure(1000, killOf("k")), writes(1020)}, []histories.Cure{cured(1000, "gone")},
+			[]histories.Op{inject(0, killOf("k")), cure(1000, killOf("k")), writes(1020)}, []histories.Done{cured(1000, "gone")},
 			"inject k 0, cure k 1000, write 1020"},
 		{"an edited schedule begins the cure later", time.Second,
-			[]histories.Op{inject(0, killOf("k")), cure(1500, killOf("k")), writes(1520)}, []histories.Cure{cured(1000, "k")},
+			[]histories.Op{inject(0, killOf("k")), cure(1500, killOf("k")), writes(1520)}, []histories.Done{cured(1000, "k")},
 			"inject k 0, cure k 1500, write 2520"},
 	} {
 		for i := range c.script {
@@ -289,7 +298,7 @@ func TestRecastWaitsForCures(t *testing.T) {
 		}
 		w := &slowWorld{nemesis: c.slow}
 		p := Plan{Clients: 10, Nemeses: nemesis.ScriptProcesses(c.script)}
-		p.Generator = newRecast(c.script, histories.Manifest{Cures: c.cures})
+		p.Generator = newRecast(c.script, histories.Manifest{Done: c.done})
 		var got []string
 		err := Loop(t.Context(), p, w, func(op histories.Op) error {
 			if op.Type == histories.Invoke {
@@ -314,7 +323,7 @@ func TestRecastLingers(t *testing.T) {
 	script[0].Type, script[1].Time = histories.Invoke, at(200*time.Millisecond)
 	w := &slowWorld{nemesis: time.Second}
 	p := Plan{Clients: 1, Nemeses: nemesis.ScriptProcesses(script)}
-	m := histories.Manifest{End: 250 * time.Millisecond, Cures: []histories.Cure{{Fault: f.ID, At: at(300 * time.Millisecond)}}}
+	m := histories.Manifest{End: 250 * time.Millisecond, Done: []histories.Done{{F: nemesis.Cure, Fault: f.ID, At: at(300 * time.Millisecond)}}}
 	p.Generator = newRecast(script, m)
 	cured := histories.Time(0)
 	err := Loop(t.Context(), p, w, func(op histories.Op) error {
@@ -366,8 +375,10 @@ func TestRecorded(t *testing.T) {
 	f := pause("n1")
 	done := nemesis.CureOp(f)
 	done.Value = histories.Encode(nemesis.Evidence{ID: f.ID, Kind: f.Kind, Checks: []nemesis.Check{{Node: "n1"}}})
+	injected := nemesis.InjectOp(f)
+	injected.Value = done.Value
 	var b histories.Builder
-	for i, op := range []histories.Op{injection(0, f), nemesis.InjectOp(f), nemesis.CureOp(f), done, nemesis.CureOp(f), done} {
+	for i, op := range []histories.Op{injection(0, f), injected, nemesis.CureOp(f), done, nemesis.CureOp(f), done} {
 		if op.Index, op.Time = i, histories.Time(10*i); i%2 == 1 {
 			op.Type = histories.Info
 		}
@@ -375,8 +386,8 @@ func TestRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []histories.Cure{{Fault: "pause", At: 30}, {Fault: "pause", At: 50}}
-	if got := Recorded(histories.Manifest{}, b.History(), "").Cures; !slices.Equal(got, want) {
-		t.Errorf("cures %v, want %v", got, want)
+	want := []histories.Done{{F: "inject", Fault: "pause", At: 10}, {F: "cure", Fault: "pause", At: 30}, {F: "cure", Fault: "pause", At: 50}}
+	if got := Recorded(histories.Manifest{}, b.History(), "").Done; !slices.Equal(got, want) {
+		t.Errorf("done %v, want %v", got, want)
 	}
 }

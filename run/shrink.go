@@ -128,7 +128,7 @@ func (s *shrinker) fails(script []histories.Op, end histories.Time) bool {
 	}
 	s.tries++
 	m := s.manifest
-	m.End, m.Schedule, m.Reigns, m.Cures = max(time.Duration(end), 1), true, nil, nil
+	m.End, m.Schedule, m.Reigns, m.Done = max(time.Duration(end), 1), true, nil, nil
 	tr, err := NewTrial(s.target, m, script)
 	if err != nil {
 		s.last = err.Error()

@@ -20,12 +20,12 @@ func newReplayCommand(a *app) *cobra.Command {
 		Short: "Do a recorded run, or a schedule, again",
 		Long: `Replay does again what a run did. In the simulator the same seed gives the same
 history, byte by byte, and replay verifies it: where the same program does
-something else, it says where and fails. With --world docker the run's operations and faults are
-played at their times in containers, where each time is a little different:
---times says how often to try. What followed the end of a cure waits for that of
-its own. Elections end differently there: what began under a leader waits for
-one, up to 5 s in all, and whoever leads is treated as the leader of the
-schedule was, under its own name.
+something else, it says where and fails. With --world docker the run's
+operations and faults are played at their times in containers, where each time
+is a little different: --times says how often to try. What began once a fault
+was in force, or over, waits until it is. Elections end differently there: what
+began under a leader waits for one, up to 5 s in all, and whoever leads is
+treated as the leader of the schedule was, under its own name.
 
 A schedule is what torture shrink writes, or the schedule.jsonl of a run: its
 first line says what to run, the others are invocations.` + "\n" + exitStatus,

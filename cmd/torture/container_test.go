@@ -286,7 +286,7 @@ func TestReplayWaitsForCures(t *testing.T) {
 	}
 	store := t.TempDir()
 	schedule := filepath.Join(store, "schedule.jsonl")
-	lines := `{"schedule":1,"run":{"target":"primary","seed":6,"nodes":3,"schedule":true,"end":700000000,"cures":[{"fault":"k","at":600000000}]}}
+	lines := `{"schedule":1,"run":{"target":"primary","seed":6,"nodes":3,"schedule":true,"end":700000000,"done":[{"f":"cure","fault":"k","at":600000000}]}}
 {"time":"300ms","process":"nemesis/kill","f":"inject","value":{"id":"k","kind":"kill","targets":["n2"]}}
 {"time":"600ms","process":"nemesis/kill","f":"cure","value":{"id":"k","kind":"kill"}}
 {"time":"601ms","process":0,"f":"read","key":"k1","node":"n2"}
