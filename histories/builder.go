@@ -28,18 +28,24 @@ type Builder struct {
 
 // Malformed is an op that cannot follow the ones before it.
 type Malformed struct {
-	Op, Other Op // Other is the open invocation, if there is one
+	Op, Other Op  // Other is the open invocation, if there is one
+	OtherLine int // the line of the file that Other was read from, or 0
 	Why       string
 }
 
 func (m *Malformed) Error() string {
-	return fmt.Sprintf("op %d (process %s, %s %s): %s", m.Op.Index, m.Op.Process, m.Op.Type, m.Op.F, m.Why)
+	s := fmt.Sprintf("op %d (process %s, %s %s): %s", m.Op.Index, m.Op.Process, m.Op.Type, m.Op.F, m.Why)
+	if m.OtherLine > 0 {
+		s += fmt.Sprintf("; op %d is in line %d", m.Other.Index, m.OtherLine)
+	}
+	return s
 }
 
 // Add appends op, whose Index becomes its position, and copies what op points
 // to. A Value or Key of null becomes nil; those of a call become canonical, so
-// that they are equal iff their texts are (node.Canon). It fails with
-// *Malformed if a client overlaps itself or completes what it never invoked, or
+// that they are equal iff their texts are (node.Canon). A completion without F
+// has that of its invocation. It fails with *Malformed if a client overlaps
+// itself, completes what it never invoked or something else than it invoked, or
 // if op has a type, a value or a field that no file could hold; the Builder is
 // then as before.
 func (b *Builder) Add(op Op) error {
@@ -91,10 +97,15 @@ func (b *Builder) push(r *row) error {
 	switch {
 	case r.typ == Invoke && busy:
 		first := History{&b.c}.At(int(other))
-		return &Malformed{b.op(r), first, fmt.Sprintf("the process has invoked op %d (%s) and not completed it", other, first.F)}
+		return &Malformed{Op: b.op(r), Other: first, Why: fmt.Sprintf("the process has invoked op %d (%s) and not completed it", other, first.F)}
 	case r.typ == Invoke:
 		b.open.set(r.process, int32(i))
 	case busy:
+		if r.process.Client() {
+			if why := b.contradiction(int(other), r); why != "" {
+				return &Malformed{Op: b.op(r), Other: History{&b.c}.At(int(other)), Why: why}
+			}
+		}
 		pair = other
 		b.open.clear(r.process)
 		// A History taken before may be reading this; for it the call is
@@ -139,6 +150,26 @@ func (r *row) canon() error {
 	}
 	r.value, r.key = notNull(value), notNull(key)
 	return nil
+}
+
+// contradiction tells how r cannot be the completion of op i, or "".
+func (b *Builder) contradiction(i int, r *row) string {
+	invoked := History{&b.c}
+	if r.f == 0 {
+		r.f = b.c.f[i]
+	}
+	if r.f != b.c.f[i] {
+		return fmt.Sprintf("the process has invoked op %d, which is f %q", i, invoked.F(i))
+	}
+	if key := invoked.Key(i); r.key != nil && key != nil && !bytes.Equal(r.key, key) {
+		return fmt.Sprintf("it is about key %.80s, and the process has invoked op %d, which is about key %.80s", r.key, i, key)
+	}
+	if r.typ == OK && b.string(r.f) == "txn" {
+		if why := contradicts(invoked.Value(i), r.value); why != "" {
+			return fmt.Sprintf("the process has invoked op %d, and completes %.200s", i, why)
+		}
+	}
+	return ""
 }
 
 // op makes an op of r, for an error.

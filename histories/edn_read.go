@@ -15,6 +15,7 @@ func (r *reader) readEDN(in io.Reader, file string) (torn int, err error) {
 		return 0, fmt.Errorf("read %s: %w", file, bare(err))
 	}
 	e := &edn{b: bytes.TrimRight(text, "\x00")}
+	lines := lineCount{b: e.b}
 	if len(e.b) < len(text) {
 		torn = 1 // what a file system leaves of unsynced pages
 	}
@@ -53,8 +54,8 @@ func (r *reader) readEDN(in io.Reader, file string) (torn int, err error) {
 		if err != nil {
 			return 0, atLine(file, e.line(e.i), err)
 		}
-		if err := r.line(0, buf); err != nil {
-			return 0, atLine(file, e.line(at), err)
+		if err := r.line(lines.of(at), buf); err != nil {
+			return 0, atLine(file, lines.of(at), err)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func TestEDNMalformed(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{`{:process 1 :type :okay}`, `h.edn:2: field type: got "okay", want invoke, ok, fail or info`},
 		{`{:type :ok}`, `h.edn:2: field process: it is missing: want the number of a client, or a name`},
-		{`{:type :ok :process 1.5}`, `h.edn:2: field process: got 1.5, want a number from 0 to 2147483647, or a name`},
+		{`{:type :ok :process 1.5}`, `h.edn:2: field process: got 1.5, want a number from 0 to 1999999999, or a name`},
 		{`{:type :ok :type :ok}`, `h.edn:2: field type: it appears twice`},
 		{`{:process 1 :type :ok}`, `h.edn:2: op 1 (process 1, ok ): the process completes what it never invoked`},
 		{"\n\n" + `{:process 1 :type}`, `h.edn:4: column 18: got '}', want the value of the last key`},

@@ -22,7 +22,7 @@ func WriteEDN(w io.Writer, h History) error { return writeOps(w, h, appendEDN) }
 // escapes are JSON's, and it uses no other.
 func appendEDN(dst []byte, op Op) []byte {
 	dst = fmt.Appendf(dst, "{:index %d, :time %d, :process ", op.Index, op.Time)
-	if op.Process.Client() {
+	if !op.Process.hasName() {
 		dst = strconv.AppendInt(dst, int64(op.Process), 10)
 	} else {
 		dst = appendName(dst, op.Process.String())

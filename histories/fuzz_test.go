@@ -30,6 +30,8 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("\n\x00\x00\n"), false, false)
 	f.Add([]byte(`{"process":0,"type":"invoke","value":[{"#_x":1},{"#t":{"#inst":-0}},{"a b":1e400,":":"\\"}],"key":18446744073709551616,"#":[]}`), false, false)
 	f.Add([]byte(`{"process":"#_","type":"info","f":"_","node":"","value":{"":0,"nil":null,"-1":0.10,"#_":{}}}`), false, false)
+	f.Add([]byte("\ufeff{\n \"process\": \"0\",\n\"type\":\"invoke\", \"time\": 0.5, \"index\":-1 }\n{\"process\":0,\n\"type\":\"ok\",\"time\":-1,\"final?\":true}"), false, false)
+	f.Add([]byte(`{"process":"adder","type":"info"}`+"\n"+`{"process":"adder","type":"invoke","value":[["r",1]],"time":2.5e3,"index":3}`+"\n"+`{"process":"adder","type":"ok","value":[["r",1,[2]]],"index":1}`), false, false)
 	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
 		h, _, err := Read(bytes.NewReader(data), "h.jsonl", ReadOptions{Independent: independent, Compact: compact})
 		if err != nil {
@@ -37,6 +39,9 @@ func FuzzRead(f *testing.F) {
 		}
 		h.Calls()
 		h.Intervals()
+		if timed, err := ByTime(h); err == nil && timed.Len() != h.Len() {
+			t.Fatalf("by time %d of %d ops", timed.Len(), h.Len())
+		}
 		again(t, h, "h.jsonl", compact, Write)
 		edn := throughEDN(t, h, compact)
 		again(t, edn, "h.edn", compact, WriteEDN)
@@ -79,6 +84,7 @@ func FuzzEDN(f *testing.F) {
 	f.Add([]byte(`{:index 0, :time 5, :type :invoke, :process 3, :f :cas, :value [1 2N 1.5M 1/2 0x1f \a "s\n"]}`), true, false)
 	f.Add([]byte(`[#op{:type :info, :process :nemesis, :f nil :value #{:a} #_ x, :error {:b #c.D [1]}} ; x`+"\n"+`{:type :ok :process 1 :x/y #:n{:a 1 2 3}}`), false, true)
 	f.Add([]byte(`({:type :invoke :process 0 :f :txn :value [[:append :x 1e400] [:r "y" nil]]})`), false, false)
+	f.Add([]byte(`{:type :invoke :process "adder" :f :read :value [[:r :x]] :final? true :time 1.5 :index 7} {:type :info :process :adder :f :read :index 3}`), false, false)
 	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
 		h, _, err := Read(bytes.NewReader(data), "h.edn", ReadOptions{Independent: independent, Compact: compact})
 		if err != nil {

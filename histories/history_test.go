@@ -66,20 +66,21 @@ func someOps(r *rand.Rand, n int) []Op {
 			op = was
 			op.Type = OK + Type(r.IntN(3))
 			delete(busy, p)
-		} else {
-			busy[p] = op
 		}
 		op.Index = len(all)
 		if r.IntN(3) > 0 {
 			op.Value = Encode(strings.Repeat("v", r.IntN(40)))
 		}
-		if r.IntN(4) == 0 {
+		if op.Key == nil && r.IntN(4) == 0 && op.Type != OK {
 			op.Key = Encode(r.IntN(5))
 		}
 		if r.IntN(700) == 0 {
 			op.Ext = map[string]json.RawMessage{"dot": Encode(r.IntN(5)), "a": raw("{}")}
 			op.Error = "mismatch"
 			op.Final = true
+		}
+		if op.Type == Invoke {
+			busy[p] = op
 		}
 		all = append(all, op)
 	}

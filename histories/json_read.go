@@ -15,18 +15,20 @@ import (
 // record is an op as a line of a file holds it. Its slices are of that line or
 // of the parser, and good until the next line is parsed.
 type record struct {
-	has     field // the fields that are there, and not null
-	index   int64
-	time    Time
-	process Process
-	typ     Type
-	final   bool
-	lamport uint64
-	f, node []byte // decoded
-	err     []byte // decoded
-	value   []byte // JSON
-	key     []byte // JSON
-	ext     []byte // JSON members without braces, sorted by name
+	has   field // the fields that are there, and not null
+	index int64
+	time  Time
+	// fraction is the time if it is no whole number, else 0.
+	fraction float64
+	process  Process
+	typ      Type
+	final    bool
+	lamport  uint64
+	f, node  []byte // decoded
+	err      []byte // decoded
+	value    []byte // JSON
+	key      []byte // JSON
+	ext      []byte // JSON members without braces, sorted by name
 }
 
 // field is a set of the fields of an op, in the order of ownFields.
@@ -160,6 +162,9 @@ func quickName(b []byte) (which field, value int) {
 
 // known is the field of that name, or 0.
 func known(name []byte) field {
+	if string(name) == "final?" { // as Jepsen and Maelstrom spell it
+		return hasFinal
+	}
 	for i, own := range ownFields {
 		if string(name) == own {
 			return 1 << i
@@ -218,6 +223,10 @@ func (p *parser) field(which field, name, raw []byte) error {
 }
 
 func (p *parser) parseIndex(raw []byte) (err error) {
+	if string(raw) == "-1" { // as jepsen.history and Knossos say none
+		p.has &^= hasIndex
+		return nil
+	}
 	if p.index, err = parseInt(raw); err != nil || p.index < 0 {
 		return badField("index", "got %.40s, want a number from 0", raw)
 	}
@@ -233,18 +242,33 @@ func (p *parser) parseTime(raw []byte) error {
 		p.time = Time(d)
 		return nil
 	}
+	if string(raw) == "-1" { // none, as with an index
+		p.has &^= hasTime
+		return nil
+	}
 	t, err := parseInt(raw)
-	if err != nil {
+	if err == nil {
+		p.time = Time(t)
+		return nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.Abs(f) >= 1<<63 {
 		return badField("time", "got %.40s, want a number of nanoseconds", raw)
 	}
-	p.time = Time(t)
+	if p.time = Time(f); f != math.Trunc(f) {
+		p.fraction = f
+	}
+	// A double has not all the digits that nanoseconds of our age have.
+	whole, _, _ := bytes.Cut(raw, []byte("."))
+	if t, err := parseInt(whole); err == nil && !bytes.ContainsAny(raw, "eE") {
+		p.time = Time(t)
+	}
 	return nil
 }
 
 func (p *parser) parseProcess(raw []byte) error {
-	const want = "want a number from 0 to 2147483647, or a name"
 	if raw[0] == '"' {
-		q, err := internBytes(unquote(raw))
+		q, err := parseProcess(unquote(raw))
 		if err != nil {
 			return &fieldError{"process", err}
 		}
@@ -252,8 +276,8 @@ func (p *parser) parseProcess(raw []byte) error {
 		return nil
 	}
 	n, err := parseInt(raw)
-	if err != nil || n < 0 || n > math.MaxInt32 {
-		return badField("process", "got %.40s, %s", raw, want)
+	if err != nil || n < 0 || n >= namedClients {
+		return badField("process", "got %.40s, want a number from 0 to %d, or a name", raw, namedClients-1)
 	}
 	p.process = Process(n)
 	return nil
@@ -320,6 +344,11 @@ func (p *parser) sortExt() error {
 
 // require tells which of the fields that every op of a history has is missing.
 func (r *record) require() error {
+	if r.has&(hasProcess|hasType) == 0 {
+		if what := notOp(r.ext); what != "" {
+			return errors.New(what)
+		}
+	}
 	if r.has&hasProcess == 0 {
 		return badField("process", "it is missing: want the number of a client, or a name")
 	}
@@ -327,6 +356,20 @@ func (r *record) require() error {
 		return badField("type", "it is missing: want invoke, ok, fail or info")
 	}
 	return nil
+}
+
+// notOp says what a record is that is none of an op's, by its further fields,
+// if it is known.
+func notOp(ext []byte) string {
+	switch {
+	case member(ext, "history") != nil:
+		return "it is a test map of Jepsen, and not an op: give what it has under :history in a file of its own, or the history.edn that Jepsen writes"
+	case member(ext, "nodes") != nil && member(ext, "name") != nil:
+		return "it is a test map of Jepsen, and not an op: the history lies beside it, in history.edn"
+	case member(ext, "valid?") != nil:
+		return "it is a result of Jepsen's checkers, and not an op: the history lies beside it, in history.edn"
+	}
+	return ""
 }
 
 // op makes an Op of the record, which shares nothing with it.

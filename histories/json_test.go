@@ -120,8 +120,8 @@ func TestReadCanonical(t *testing.T) {
 	}
 	h := read(t, `{"process":0,"type":"invoke","key":"a"}
 {"process":1,"type":"invoke","key":"\u0061","value": null }
-{"process":0,"type":"ok","key":{"b":1,"a":2}}
-{"process":1,"type":"ok","key":{"a":2e0,"b":1},"value":{ }}
+{"process":2,"type":"invoke","key":{"b":1,"a":2}}
+{"process":3,"type":"invoke","key":{"a":2e0,"b":1},"value":{ }}
 {"process":"a user","type":"invoke","value":1.0}
 {"process":"a user","type":"ok","value":2.0}
 `, ReadOptions{})
@@ -196,11 +196,10 @@ func TestReadMalformed(t *testing.T) {
 		{`{"type":"ok"}`, `h.jsonl:2: field process: it is missing: want the number of a client, or a name`},
 		{`{"process":1}`, `h.jsonl:2: field type: it is missing: want invoke, ok, fail or info`},
 		{`{"process":1,"type":"okay"}`, `h.jsonl:2: field type: got "okay", want invoke, ok, fail or info`},
-		{`{"process":-1,"type":"ok"}`, `h.jsonl:2: field process: got -1, want a number from 0 to 2147483647, or a name`},
-		{`{"process":1.5,"type":"ok"}`, `h.jsonl:2: field process: got 1.5, want a number from 0 to 2147483647, or a name`},
-		{`{"process":4294967296,"type":"ok"}`, `h.jsonl:2: field process: got 4294967296, want a number from 0 to 2147483647, or a name`},
+		{`{"process":-1,"type":"ok"}`, `h.jsonl:2: field process: got -1, want a number from 0 to 1999999999, or a name`},
+		{`{"process":1.5,"type":"ok"}`, `h.jsonl:2: field process: got 1.5, want a number from 0 to 1999999999, or a name`},
+		{`{"process":4294967296,"type":"ok"}`, `h.jsonl:2: field process: got 4294967296, want a number from 0 to 1999999999, or a name`},
 		{`{"process":"","type":"ok"}`, `h.jsonl:2: field process: process "": a name must not be empty`},
-		{`{"process":1,"type":"invoke","time":1.5}`, `h.jsonl:2: field time: got 1.5, want a number of nanoseconds`},
 		{`{"process":1,"type":"invoke","time":"2s"}`, `h.jsonl:2: field time: got "2s", want a number of nanoseconds`},
 		{`{"process":1,"type":"invoke","time":9223372036854775808}`, `h.jsonl:2: field time: got 9223372036854775808, want a number of nanoseconds`},
 		{`{"process":1,"type":"invoke","index":"1"}`, `h.jsonl:2: field index: got "1", want a number from 0`},
@@ -217,7 +216,7 @@ func TestReadMalformed(t *testing.T) {
 		{`{"process":1,"type":"invoke","value":"a` + "\x01" + `"}`, `h.jsonl:2: field value: column 40: got '\x01', want control characters to be escaped`},
 		{`[1]`, `h.jsonl:2: column 1: got '[', want an op: { … }`},
 		{`{"process":1,"type":"ok"}`, `h.jsonl:2: op 1 (process 1, ok ): the process completes what it never invoked`},
-		{`{"process":0,"type":"invoke"}`, `h.jsonl:2: op 1 (process 0, invoke ): the process has invoked op 0 () and not completed it`},
+		{`{"process":0,"type":"invoke"}`, `h.jsonl:2: op 1 (process 0, invoke ): the process has invoked op 0 () and not completed it; op 0 is in line 1`},
 		{`{"process":1,"ty` + "\n" + good, `h.jsonl:2: the record is cut off, and it is not the last one`},
 		{`{"process":1,"type":"invoke","value":` + strings.Repeat("[", 10001), `h.jsonl:2: field value: column 10038: got '[', want at most 10000 levels of nesting`},
 	} {
@@ -230,10 +229,6 @@ func TestReadMalformed(t *testing.T) {
 		if !errors.As(err, &in) || in.File != "h.jsonl" || in.Line != 2 {
 			t.Errorf("%s: got %#v, want an InputError", c.text, err)
 		}
-	}
-	_, _, err := Read(strings.NewReader(`{"index":3,"process":0,"type":"invoke"}`+"\n"+`{"index":3,"process":0,"type":"ok"}`), "h.jsonl", ReadOptions{})
-	if want := `h.jsonl:2: field index: got 3 after 3: want them to ascend`; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

@@ -105,7 +105,7 @@ func appendRaw(dst, raw []byte) []byte {
 }
 
 func appendProcess(dst []byte, p Process) []byte {
-	if p >= 0 {
+	if !p.hasName() {
 		return strconv.AppendInt(dst, int64(p), 10)
 	}
 	return appendString(dst, p.String())

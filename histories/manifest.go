@@ -1,6 +1,9 @@
 package histories
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ManifestVersion is the version of the format that this package writes. It
 // reads all of them.
@@ -73,6 +76,14 @@ type Conditions struct {
 	Skew   time.Duration `json:"skew,omitempty"`  // of the time of day, at most, ns
 	Drift  float64       `json:"drift"`           // of a clock, at most: 0.0001 is 100 ppm
 	Late   time.Duration `json:"late,omitempty"`  // when the last node starts at most, ns
+}
+
+// nodeNames are the names of the run's nodes.
+func (m Manifest) nodeNames() (names []string) {
+	for i := range m.Nodes {
+		names = append(names, fmt.Sprintf("n%d", i+1))
+	}
+	return names
 }
 
 // Reign says who led from a time on, until the next reign.

@@ -24,7 +24,7 @@ func Open(dir string) (*Opened, error) {
 	if o.Manifest, err = o.readManifest(); err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
-	h, info, err := o.readHistory()
+	h, info, err := o.readHistory(o.Manifest.nodeNames()...)
 	if err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
@@ -58,9 +58,10 @@ func (d Dir) readManifest() (m Manifest, err error) {
 
 // readHistory reads history.jsonl, or history.jsonl.zst. A run that was killed
 // before it made either has an empty history.
-func (d Dir) readHistory() (History, ReadInfo, error) {
+// nodes are names of processes that only record.
+func (d Dir) readHistory(nodes ...string) (History, ReadInfo, error) {
 	for _, name := range []string{HistoryName, HistoryName + ".zst"} {
-		h, info, err := ReadFile(d.Path(name), ReadOptions{})
+		h, info, err := ReadFile(d.Path(name), ReadOptions{Recorders: nodes})
 		if !errors.Is(err, fs.ErrNotExist) {
 			return h, info, err
 		}

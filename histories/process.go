@@ -12,7 +12,8 @@ import (
 // one operation at a time, and one whose operation ended Info is never used
 // again, since that operation may still take effect. Everybody else has a
 // name: "nemesis/<package>" invokes and completes faults, the ids of nodes and
-// "world" only record.
+// "world" only record. In files of other tools clients may have names as well:
+// these have the numbers from namedClients on.
 //
 // A name is interned as a negative number whose value differs between runs of
 // the program: compare processes for equality, order them by String.
@@ -62,6 +63,14 @@ func internBytes(name []byte) (Process, error) {
 	return addName(string(name))
 }
 
+// parseProcess reads a process that is given as a string.
+func parseProcess(name []byte) (Process, error) {
+	if p, ok := number(name); ok {
+		return p, nil
+	}
+	return internBytes(name)
+}
+
 func addName(name string) (Process, error) {
 	names.Lock()
 	defer names.Unlock()
@@ -97,10 +106,16 @@ func (p Process) Nemesis() bool {
 	return s == "nemesis" || strings.HasPrefix(s, "nemesis/")
 }
 
-// String is the number of a client, the name of anybody else.
+// hasName tells whether p is written as a name and not as a number.
+func (p Process) hasName() bool { return p < 0 || p >= namedClients }
+
+// String is the name of p, or the number of a client that has none.
 func (p Process) String() string {
-	if p >= 0 {
+	if !p.hasName() {
 		return strconv.Itoa(int(p))
+	}
+	if p >= 0 {
+		p = p.named()
 	}
 	names.RLock()
 	defer names.RUnlock()
@@ -110,27 +125,28 @@ func (p Process) String() string {
 	return names.list[-p-1]
 }
 
-// MarshalJSON writes clients as numbers and the others as strings.
+// MarshalJSON writes names as strings, and other clients as numbers.
 func (p Process) MarshalJSON() ([]byte, error) {
-	if p >= 0 {
+	if !p.hasName() {
 		return strconv.AppendInt(nil, int64(p), 10), nil
 	}
 	return json.Marshal(p.String())
 }
 
-// UnmarshalJSON is the inverse of MarshalJSON.
+// UnmarshalJSON is the inverse of MarshalJSON, but for clients with names: who
+// is one of them is told by what it does in a history.
 func (p *Process) UnmarshalJSON(b []byte) (err error) {
 	if len(b) > 0 && b[0] == '"' {
 		var name string
 		if err := json.Unmarshal(b, &name); err != nil {
 			return err
 		}
-		*p, err = intern(name)
+		*p, err = parseProcess([]byte(name))
 		return err
 	}
-	n, err := strconv.ParseInt(string(b), 10, 32)
-	if err != nil || n < 0 {
-		return fmt.Errorf("process %s: want a number from 0 to 2147483647, or a name", b)
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil || n < 0 || n >= namedClients {
+		return fmt.Errorf("process %s: want a number from 0 to %d, or a name", b, namedClients-1)
 	}
 	*p = Process(n)
 	return nil

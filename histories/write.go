@@ -1,9 +1,11 @@
 package histories
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -15,24 +17,28 @@ func Write(w io.Writer, h History) error {
 }
 
 // WriteFile writes h to the file path, all of it or, if it fails, nothing. The
-// suffix tells the format: .jsonl, or .edn for Jepsen's, and then .zst if it is
-// to be compressed.
+// suffix tells the format: .jsonl, or .edn for Jepsen's, and then .zst or .gz if
+// it is to be compressed.
 func WriteFile(path string, h History) error {
-	name, compressed := strings.CutSuffix(path, ".zst")
+	if err := Writable(path); err != nil {
+		return err
+	}
 	write := Write
-	switch {
-	case strings.HasSuffix(name, ".edn"):
+	if strings.HasSuffix(plainName(path), ".edn") {
 		write = WriteEDN
-	case !strings.HasSuffix(name, ".jsonl"):
-		return fmt.Errorf("write %s: want a name that ends in .jsonl or .edn, or one of these and .zst", path)
 	}
 	return writeAtomically(path, func(f *os.File) error {
-		if !compressed {
+		var z io.WriteCloser
+		switch filepath.Ext(path) {
+		case ".zst":
+			var err error
+			if z, err = zstd.NewWriter(f); err != nil {
+				return err
+			}
+		case ".gz":
+			z = gzip.NewWriter(f)
+		default:
 			return write(f, h)
-		}
-		z, err := zstd.NewWriter(f)
-		if err != nil {
-			return err
 		}
 		if err := write(z, h); err != nil {
 			z.Close()
@@ -40,6 +46,15 @@ func WriteFile(path string, h History) error {
 		}
 		return z.Close()
 	})
+}
+
+// Writable tells whether path has a suffix that WriteFile knows.
+func Writable(path string) error {
+	name := plainName(path)
+	if ext := filepath.Ext(name); ext != ".jsonl" && ext != ".edn" || strings.HasSuffix(path, ".bz2") {
+		return fmt.Errorf("write %s: want a name that ends in .jsonl or .edn, or one of these and .gz or .zst", path)
+	}
+	return nil
 }
 
 // writeOps writes what appendOp makes of each op, a line each.
