@@ -276,7 +276,9 @@ func (t text) foot() {
 		row("faults", strings.Join(parts, ", "))
 	}
 	if t.in.Dir != "" {
-		row("run", plain(t.in.Dir))
+		if t.in.Manifest.Target != "" {
+			row("run", plain(t.in.Dir))
+		}
 		row("report", plain(filepath.Join(t.in.Dir, "report.html")))
 	}
 	if t.in.Command != "" {

@@ -5,75 +5,84 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
-	"github.com/torture-harness/torture/report"
 	"github.com/torture-harness/torture/run"
 )
 
 func newCheckCommand(a *app) *cobra.Command {
-	var name string
-	var options []string
-	var read histories.ReadOptions
+	f := fileCheck{}
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR",
 		Short: "Judge a recorded history",
 		Long: `Check judges the history in a run's directory by the run's own checkers, and
 writes its result.json and report.html anew; or the history in a file, by the
-checker that --checker names. Files are JSON Lines or Jepsen's EDN, either
-compressed by zstd (.zst) or not.` + "\n" + exitStatus,
+checker that --checker names. Files are JSON (a line each, an array, or objects
+one after the other) or Jepsen's EDN, compressed by gzip, bzip2 or zstd or not;
+- is standard input, and a directory of Jepsen's store stands for its
+history.edn.
+
+Where the times in a file contradict its order, it is judged in both, and the
+verdict is what both agree on.` + "\n" + exitStatus,
 		Example: `  torture check runs/20261122T120000.000-raft-sim-7
-  torture check history.edn --checker linearizable --option model=cas-register --independent`,
+  torture check history.edn --checker linearizable --option model=cas-register --independent
+  torture check store/etcd/latest --checker append --report /tmp/report`,
 		Args: one("FILE or DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			info, err := os.Stat(args[0])
-			if err != nil {
-				return err
+			path := args[0]
+			f.noTuples = cmd.Flags().Changed("independent")
+			switch f.order {
+			case orderBoth, orderFile, orderTime:
+			default:
+				return fmt.Errorf("--order %s: want %s, %s or %s", f.order, orderFile, orderTime, orderBoth)
 			}
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
-			if info.IsDir() {
-				if name != "" {
+			if path == "-" {
+				if f.checker == "" {
+					return sayChecker(path, "standard input")
+				}
+				return a.checkFile(ctx, path, cmd.InOrStdin(), f)
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			what := path + " is a file"
+			switch {
+			case info.IsDir() && isRun(path):
+				if f.checker != "" {
 					return errors.New("--checker is for files; a run's directory has its own checkers (check its history.jsonl to use another)")
 				}
-				tr, _, err := a.openTrial(args[0])
+				tr, _, err := a.openTrial(path)
 				if err != nil {
 					return err
 				}
-				return a.sayOf(a.judge(ctx, tr, args[0], cutShort(args[0])))
+				return a.sayOf(a.judge(ctx, tr, path, cutShort(path)))
+			case info.IsDir():
+				found, err := historyIn(path)
+				if err != nil {
+					return err
+				}
+				path, what = found, path+" is a run of Jepsen, with its history in "+filepath.Base(found)
 			}
-			if name == "" {
-				return fmt.Errorf("%s is a file: say with --checker by which checker to judge it: %s", args[0], strings.Join(checker.Names(), ", "))
+			if f.checker == "" {
+				return sayChecker(args[0], what)
 			}
-			opts, err := parseOptions(options)
-			if err != nil {
-				return err
-			}
-			c, err := checker.ByName(name, opts)
-			if err != nil {
-				return err
-			}
-			h, got, err := histories.ReadFile(args[0], read)
-			if err != nil {
-				return err
-			}
-			if got.Torn > 0 {
-				fmt.Fprintf(a.stderr, "%s: the last line is torn and was dropped\n", args[0])
-			}
-			if got.Renumbered > 0 {
-				fmt.Fprintf(a.stderr, "%s: the index of %s is not the place in the file; op numbers below are places, counted from 0\n", args[0], count(got.Renumbered, "op"))
-			}
-			return a.sayResult(h, c.Check(ctx, h))
+			return a.checkFile(ctx, path, nil, f)
 		},
 	}
-	cmd.Flags().StringVar(&name, "checker", "", "checker for a file: "+strings.Join(checker.Names(), ", "))
-	cmd.Flags().StringArrayVar(&options, "option", nil, "option of the checker, name=value; may be repeated")
-	cmd.Flags().BoolVar(&read.Independent, "independent", false, "values are Jepsen's [key value] tuples")
-	cmd.Flags().BoolVar(&read.Compact, "compact", false, "a completion without an invocation is an operation that took no time")
+	cmd.Flags().StringVar(&f.checker, "checker", "", "checker for a file: "+strings.Join(checker.Names(), ", "))
+	cmd.Flags().StringArrayVar(&f.options, "option", nil, "option of the checker, name=value; may be repeated")
+	cmd.Flags().BoolVar(&f.read.Independent, "independent", false, "values are Jepsen's [key value] tuples")
+	cmd.Flags().BoolVar(&f.read.Compact, "compact", false, "a completion without an invocation is an operation that took no time")
+	cmd.Flags().StringVar(&f.order, "order", orderBoth, "order of the ops of a file whose times contradict it: file, time, or both: what both agree on")
+	cmd.Flags().StringVar(&f.reportDir, "report", "", "folder for the report about a file: result.json, report.html and what the checker draws")
 	return cmd
 }
 
@@ -119,17 +128,4 @@ func (a *app) openTrial(dir string) (*run.Trial, *histories.Opened, error) {
 		return nil, nil, fmt.Errorf("%s/run.json: %w", dir, err)
 	}
 	return tr, opened, nil
-}
-
-// sayResult prints what a checker made of a file.
-func (a *app) sayResult(h histories.History, r checker.Result) error {
-	if a.json {
-		printJSON(a.stdout, r)
-	} else if err := report.Text(a.stdout, report.Input{History: h, Result: r, Colour: terminal(a.stdout)}); err != nil {
-		return failed(err)
-	}
-	if r.Verdict == checker.Valid {
-		return nil
-	}
-	return verdictError(r.Verdict)
 }

@@ -80,7 +80,7 @@ code, the same faults, the same record and the same judge.
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what torture does, to stderr")
 	root.AddCommand(
-		newRunCommand(a), newHuntCommand(a), newCheckCommand(a), newReplayCommand(a), newShrinkCommand(a),
+		newRunCommand(a), newHuntCommand(a), newCheckCommand(a), newConvertCommand(a), newReplayCommand(a), newShrinkCommand(a),
 		newSelftestCommand(a), newTargetsCommand(a), newListCommand(a), newDoctorCommand(a), newCleanCommand(a),
 		newNodeCommand(a), newAgentCommand(a), newHuntWorkerCommand(a),
 	)
