@@ -137,25 +137,22 @@ func (e *sight) seeClock(m *machine) {
 	bare := m.clock
 	bare.set(e.now, e.leases.on(m, nemesis.Clock).except(e.fault.ID))
 	p := e.fault.Params
-	var what string
-	var got, want time.Duration
+	offset := func(t histories.Time) time.Duration {
+		_, with := m.clock.read(t)
+		_, without := bare.read(t)
+		return with - without
+	}
+	second := func(c *clock) time.Duration {
+		from, _ := c.read(e.now)
+		to, _ := c.read(e.now.Add(time.Second))
+		return to - from
+	}
+	what, got, want := "offset %v", offset(e.now), time.Duration(p.Offset)
 	switch p.Shape {
+	case "strobe":
+		what, got, want = "swings %v", (offset(e.now.Add(time.Duration(p.Period))) - got).Abs(), want.Abs()
 	case "drift":
-		now, _ := m.clock.read(e.now.Add(time.Second))
-		with, _ := m.clock.read(e.now)
-		later, _ := bare.read(e.now.Add(time.Second))
-		without, _ := bare.read(e.now)
-		got, want, what = now-with-(later-without), time.Duration(float64(later-without)*p.Drift), "gains %v in a second"
-	default:
-		off := func(t histories.Time) time.Duration {
-			_, with := m.clock.read(t)
-			_, without := bare.read(t)
-			return with - without
-		}
-		got, want, what = off(e.now), time.Duration(p.Offset), "offset %v"
-		if p.Shape == "strobe" {
-			got, want, what = (off(e.now.Add(time.Duration(p.Period))) - got).Abs(), want.Abs(), "swings %v"
-		}
+		what, got, want = "gains %v in a second", second(&m.clock)-second(&bare), time.Duration(float64(second(&bare))*p.Drift)
 	}
 	seen := (got - want).Abs() <= want.Abs()/2
 	e.check(string(m.id), "", expect("clock "+p.Shape, e.inForce), fmt.Sprintf(what, got), seen == e.inForce, nil)

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/torture-harness/torture/nemesis"
@@ -39,7 +38,8 @@ func (e *sight) seeCut(from, to *machine, inForce bool) {
 }
 
 // seeTrouble sends messages over a copy of the link, and over another as it
-// would be without the fault, by the same dice: the difference is the fault's.
+// would be without the fault, by the same dice: what fares otherwise, does so by
+// the fault.
 func (e *sight) seeTrouble(from, to *machine, inForce bool) {
 	f, p := e.fault.Fault, e.fault.Params
 	with := *e.link(from.index, to.index)
@@ -48,82 +48,71 @@ func (e *sight) seeTrouble(from, to *machine, inForce bool) {
 	whole.fault = without.fault
 	whole.fault.add(f)
 
-	n, bytes, share := 100, 100, 0.0 // of the messages that will be seen to fare otherwise
-	switch f.Kind {
-	case nemesis.Loss:
-		share = whole.losing() - without.losing()
-	case nemesis.Duplicate:
-		share = whole.doubling() - without.doubling()
-	case nemesis.Reorder:
-		share = whole.fault.overtaken - without.fault.overtaken
-	case nemesis.Bandwidth:
-		bytes = int(p.Rate) // a second's worth
-	}
-	if p.Probability > 0 {
-		n = int(min(math.Ceil(40/share), 20_000))
-	}
-	c := e.compare(with, without, n, bytes, time.Duration(p.Delay))
-	// Of 40 that are to be expected, chance leaves a quarter once in 10⁸ probes.
-	enough := func(k, of int) (string, bool) {
-		got := float64(k) / float64(max(of, 1))
-		return fmt.Sprintf("%.3f", got), got > 0 && got >= share/4
-	}
 	var got string
 	var seen bool
 	switch f.Kind {
 	case nemesis.Loss:
-		got, seen = enough(c.lost, n)
-		got += " lost"
+		got, seen = e.some(with, without, whole.losing()-without.losing(), "lost", func(a, b fate) bool {
+			return a.copies == 0 && b.copies > 0
+		})
 	case nemesis.Duplicate:
-		got, seen = enough(c.twice, c.both)
-		got += " twice"
+		got, seen = e.some(with, without, whole.doubling()-without.doubling(), "twice", func(a, b fate) bool {
+			return a.copies == 2 && b.copies == 1
+		})
 	case nemesis.Reorder:
-		got, seen = enough(c.late, c.both)
-		got += " held"
+		got, seen = e.some(with, without, whole.fault.overtaken-without.fault.overtaken, "overtaken", func(a, b fate) bool {
+			return a.copies > 0 && b.copies > 0 && a.delay[0]-b.delay[0] >= time.Duration(p.Delay)
+		})
 	case nemesis.Delay:
-		got, seen = fmt.Sprintf("%v longer", c.longer), c.longer >= time.Duration(p.Delay)/2
+		longer := e.longer(with, without, 100)
+		got, seen = fmt.Sprintf("%v longer", longer), longer >= time.Duration(p.Delay)/2
 	case nemesis.Bandwidth:
-		second := time.Second
+		want := time.Second
 		if r := without.fault.rate; r > 0 {
-			second -= time.Duration(float64(p.Rate) / float64(r) * float64(time.Second))
+			want -= time.Duration(float64(p.Rate) / float64(r) * float64(time.Second))
 		}
-		got, seen = fmt.Sprintf("%d bytes take %v longer", bytes, c.longer), c.longer > 0 && c.longer >= second/2
+		longer := e.longer(with, without, int(p.Rate)) // a second's worth
+		got, seen = fmt.Sprintf("%d bytes take %v longer", p.Rate, longer), longer > 0 && longer >= want/2
 	}
 	e.check(string(to.id), string(from.id), expect(string(f.Kind), inForce), got, seen == inForce, func(g nemesis.Fault) bool {
 		return inForce && g.Kind == f.Kind && g.ActsOn(string(from.id), string(to.id))
 	})
 }
 
-// comparison is how n messages fare on one link and on another.
-type comparison struct {
-	lost, twice int           // on the one, not on the other
-	late        int           // by the time given
-	both        int           // have come through on both
-	longer      time.Duration // the mean of those
-}
+// enough messages that fare otherwise are proof: without the fault there are
+// none. Of a share of all it takes so many times its inverse for chance to leave
+// fewer of them in one of 10⁸ attempts.
+const (
+	enough = 3
+	tries  = 25
+)
 
-func (w *World) compare(with, without link, n, bytes int, late time.Duration) (c comparison) {
-	draws := w.stream("probe/compare")
-	for range n {
-		with.free, with.last, without.free, without.last = 0, 0, 0, 0 // nobody waits behind a probe
-		d := draws.draw(w.now)
-		a, b := with.decide(d, w.now, bytes), without.decide(d, w.now, bytes)
-		c.lost += bit(a.copies == 0 && b.copies > 0)
-		c.twice += bit(a.copies == 2 && b.copies == 1)
-		if a.copies > 0 && b.copies > 0 {
-			c.both++
-			longer := a.delay[0] - b.delay[0]
-			c.longer += longer
-			c.late += bit(late > 0 && longer >= late)
+// some tells whether messages, of which a share is to be expected to, differ.
+func (e *sight) some(with, without link, share float64, what string, differ func(a, b fate) bool) (got string, seen bool) {
+	n, found := 0, 0
+	for most := int(min(tries/share, 20_000)); n < most && found < enough; n++ {
+		if differ(e.twins(&with, &without, 100)) {
+			found++
 		}
 	}
-	c.longer /= time.Duration(max(c.both, 1))
-	return c
+	return fmt.Sprintf("%d of %d %s", found, n, what), found == enough
 }
 
-func bit(b bool) int {
-	if b {
-		return 1
+// longer is how much longer messages of a number of bytes take, on average.
+func (e *sight) longer(with, without link, bytes int) time.Duration {
+	sum, n := time.Duration(0), 0
+	for range 50 {
+		if a, b := e.twins(&with, &without, bytes); a.copies > 0 && b.copies > 0 {
+			sum, n = sum+a.delay[0]-b.delay[0], n+1
+		}
 	}
-	return 0
+	return sum / time.Duration(max(n, 1))
+}
+
+// twins are the fates of one message on two links, by the same dice. It leaves
+// no other to wait behind it.
+func (e *sight) twins(with, without *link, bytes int) (a, b fate) {
+	with.free, with.last, without.free, without.last = 0, 0, 0, 0
+	d := e.stream("probe/twins").draw(e.now)
+	return with.decide(d, e.now, bytes), without.decide(d, e.now, bytes)
 }
