@@ -62,6 +62,9 @@ type Params struct {
 	// of targets (loss, delay, duplicate, reorder, bandwidth).
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
+	// At says of each victim where it dies, and where once more while it starts
+	// again (kill, power; simulator only). nil: the world chooses.
+	At map[string][]Place `json:"at,omitempty"`
 	// Probability, in [0, 1], per message (loss, duplicate, reorder).
 	Probability float64 `json:"probability,omitempty"`
 	// Delay and Jitter lengthen a message's way (delay), uniformly in
@@ -129,6 +132,13 @@ func (f Fault) Renamed(name func(string) string) Fault {
 		}
 		f.Params.Drop = drop
 	}
+	if f.Params.At != nil {
+		at := map[string][]Place{}
+		for n, places := range f.Params.At { // the order makes no difference
+			at[name(n)] = places
+		}
+		f.Params.At = at
+	}
 	if f.Params.From != "" {
 		f.Params.From, f.Params.To = name(f.Params.From), name(f.Params.To)
 	}
@@ -136,11 +146,12 @@ func (f Fault) Renamed(name func(string) string) Fault {
 }
 
 // Same tells whether f and g do the same to the same nodes, in whatever order
-// they name them.
+// they name them, and wherever these die.
 func (f Fault) Same(g Fault) bool {
 	for _, p := range []*Fault{&f, &g} {
 		*p = p.Renamed(func(n string) string { return n }) // a copy, to be sorted
 		slices.Sort(p.Targets)
+		p.Params.At = nil
 		for _, from := range p.Params.Drop {
 			slices.Sort(from)
 		}

@@ -25,8 +25,10 @@ var paramsOf = map[Kind][]string{
 	Clock:     {"drift", "offset", "period", "shape"},
 	Delay:     {"delay", "from", "jitter", "to"},
 	Duplicate: {"from", "probability", "to"},
+	Kill:      {"at"},
 	Loss:      {"from", "probability", "to"},
 	Partition: {"drop", "held", "shape"},
+	Power:     {"at"},
 	Reorder:   {"delay", "from", "probability", "to"},
 }
 
@@ -78,6 +80,19 @@ func (f Fault) Validate() error {
 		wrong("%s needs targets, or params.from and params.to", f.Kind)
 	case !aimed && len(f.Targets) == 0 && f.Kind != Partition:
 		wrong("%s needs targets", f.Kind)
+	}
+	for _, n := range slices.Sorted(maps.Keys(p.At)) {
+		if !slices.Contains(f.Targets, n) {
+			wrong("params.at speaks of %q, which is none of its targets %v", n, f.Targets)
+		}
+		if len(p.At[n]) > 2 {
+			wrong("params.at has %d places for %s: want one, and perhaps another where it dies as it starts again", len(p.At[n]), n)
+		}
+		for _, place := range p.At[n] {
+			if err := place.validate(); err != nil {
+				wrong("params.at of %s: %w", n, err)
+			}
+		}
 	}
 	switch f.Kind {
 	case Partition:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -282,6 +283,8 @@ func (s *shrinker) shortenFaults() {
 		for k := 0; k < len(f.Targets) && len(f.Targets) > 1; {
 			less := f
 			less.Targets = slices.Delete(slices.Clone(f.Targets), k, k+1)
+			less.Params.At = maps.Clone(f.Params.At)
+			delete(less.Params.At, f.Targets[k])
 			script := slices.Clone(s.script())
 			script[i].Value = histories.Encode(less)
 			if s.fails(script, s.end()) {

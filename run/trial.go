@@ -93,6 +93,9 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	errs = append(errs, nemesis.CheckScript(script, tr.Nodes), checkReigns(m.Reigns, tr.Nodes))
 	nemeses := nemesis.ScriptProcesses(script)
 	for _, op := range script {
+		if f, err := nemesis.Decode(op); m.World != "sim" && op.Process.Nemesis() && op.F == nemesis.Inject && err == nil && f.Params.At != nil {
+			wrong("op %d: fault %s: params.at: only the simulator can choose between which effects a node dies; leave it out", op.Index, f.ID)
+		}
 		switch {
 		case op.Process.Client() && op.Node != "" && !slices.Contains(tr.Nodes, op.Node):
 			wrong("op %d: there is no node %q among %v", op.Index, op.Node, tr.Nodes)

@@ -60,10 +60,6 @@ func takesDown(k nemesis.Kind) bool {
 // Kinds lists the faults that the simulator can do.
 func Kinds() []nemesis.Kind { return nemesis.Kinds }
 
-// dying is the time a doomed process has to reach its hour, between two
-// effects; then it dies idle.
-const dying = 10 * time.Millisecond
-
 func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 	if err := f.On(w.names); err != nil {
 		return err
@@ -92,39 +88,34 @@ func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 	w.settle()
 	for _, deed := range w.cfg.Sabotage.deeds(f, w.names) {
 		for _, name := range deed.Targets {
-			w.strike(w.machine(name), f.Kind)
+			w.strike(w.machine(name), deed)
 		}
 	}
-	w.after(dying+5*time.Millisecond, func() { w.complete(op, w.observe(l, true)) })
+	w.after(dying+5*time.Millisecond, func() { w.seen(op, l) })
 	return nil
 }
 
+// seen completes the injection of l when those who are to die are dead.
+func (w *World) seen(op histories.Op, l lease) {
+	doomed := func(m *machine) bool {
+		return m.doom != nil && !m.doom.again && (m.doom.fault == l.ID || slices.Contains(l.Targets, string(m.id)))
+	}
+	if slices.ContainsFunc(w.machines, doomed) {
+		w.after(5*time.Millisecond, func() { w.seen(op, l) })
+		return
+	}
+	w.complete(op, w.observe(l, true))
+}
+
 // strike does to m what happens but once when a fault begins.
-func (w *World) strike(m *machine, k nemesis.Kind) {
-	switch {
+func (w *World) strike(m *machine, f nemesis.Fault) {
+	switch k := f.Kind; {
 	case k == nemesis.Stop && m.proc != nil:
-		w.crash(m, string(k))
+		w.crash(m, string(k), map[string]any{"kind": k})
 	case k == nemesis.Power && m.proc == nil:
 		w.losePower(m)
 	case (k == nemesis.Kill || k == nemesis.Power) && m.proc != nil:
-		if m.doom > 0 {
-			if k == nemesis.Power {
-				w.dooms[m.index] = string(k)
-			}
-			return
-		}
-		d := w.stream("doom/" + string(m.id)).draw(w.now)
-		m.doom = 1 - d.float()
-		if d.chance(0.25) {
-			m.relapse = 1 - d.float()
-		}
-		w.dooms[m.index] = string(k)
-		life := m.life
-		w.after(dying, func() {
-			if m.life == life && m.proc != nil {
-				w.crash(m, w.dooms[m.index])
-			}
-		})
+		w.condemn(m, f)
 	}
 }
 
@@ -138,6 +129,9 @@ func (w *World) losePower(m *machine) {
 func (w *World) cure(op histories.Op, id string) error {
 	if i := w.leases.find(id); i >= 0 {
 		w.past = append(w.past, w.leases[i])
+		for _, name := range w.leases[i].Targets {
+			w.hasten(w.machine(name), id)
+		}
 		w.leases = w.leases.except(id)
 		w.settle()
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	mrand "math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -37,8 +36,8 @@ type machine struct {
 	deaf    bool    // clients do not reach it, by some lease,
 	mute    bool    // nor it them
 	held    []event // what happened while paused
-	doom    float64 // > 0: it dies in its next step, after this share of its effects
-	relapse float64 // > 0: likewise, in the step in which it starts again
+	doom    *doom   // it is to die soon; nil: not that we know
+	relapse *doom   // and once more, in the step in which it starts again
 	will    bool    // when it dies, it leaves a write that is not synced,
 	left    bool    // which it has done
 
@@ -90,15 +89,17 @@ func (w *World) boot(m *machine) {
 	m.disk.forget()
 	m.will, m.left = false, false
 	m.life++
-	m.proc, m.doom, m.relapse = w.cfg.New(), m.relapse, 0
+	m.proc, m.doom, m.relapse = w.cfg.New(), m.relapse, nil
 	m.reqs, m.reqSeq, m.timers = map[uint64]*call{}, 0, map[string]*timer{}
 	m.env = node.NewEnv(node.Host{ID: m.id, Peers: w.ids, Codec: w.cfg.Messages, Disk: &m.disk, Rand: m.rand(w)})
 	if m.life > 1 {
 		w.record(m.process, "restart", map[string]any{"life": m.life})
 	}
 	w.begin(m)
-	w.step(m, func() { m.proc.Start(m.env) })
-	m.doom = 0
+	w.step(m, w.gaps.handler(starts, ""), func() { m.proc.Start(m.env) })
+	if m.doom != nil && m.doom.again {
+		m.doom = nil
+	}
 }
 
 // leave has m, which is down, leave a write behind that was not synced.
@@ -107,14 +108,14 @@ func (m *machine) leave() {
 	m.will, m.left = false, true
 }
 
-// crash ends the process where it is.
-func (w *World) crash(m *machine, kind string) {
+// crash ends the process where it is, and records what there is to tell of it.
+func (w *World) crash(m *machine, kind string, record map[string]any) {
 	if m.will {
 		m.leave()
 	}
-	m.proc, m.held, m.doom = nil, nil, 0
+	m.proc, m.held, m.doom = nil, nil, nil
 	w.plays(m, "", 0)
-	w.record(m.process, "crash", map[string]any{"kind": kind})
+	w.record(m.process, "crash", record)
 	if kind == string(nemesis.Power) {
 		w.losePower(m)
 	}
@@ -157,18 +158,25 @@ func (e *entropy) Read(p []byte) (int, error) {
 }
 
 // step lets a node handle one event and carries out what it asked for, in
-// order, until it is done or the node's hour has come.
-func (w *World) step(m *machine, handle func()) {
+// order, until it is done or the node's hour has come. h names the step.
+func (w *World) step(m *machine, h int32, handle func()) {
 	if !w.attempt(m, handle) {
 		return
 	}
 	effects := m.env.End()
-	last := int(math.Ceil(m.doom*float64(len(effects)))) - 1
-	for i := range effects {
-		w.perform(m, &effects[i])
+	last := -1
+	if m.doom != nil {
+		last = w.hour(m, h, effects)
+	}
+	for i := range len(effects) + 1 {
+		g := between(h, effects, i)
+		w.gaps.class(g).passed++
 		if i == last {
-			w.crash(m, w.dooms[m.index])
+			w.die(m, g, true)
 			return
+		}
+		if i < len(effects) {
+			w.perform(m, &effects[i])
 		}
 	}
 }
@@ -181,7 +189,7 @@ func (w *World) attempt(m *machine, handle func()) (ok bool) {
 			m.env.End()
 			w.record(m.process, "panic", map[string]any{"error": fmt.Sprint(p), "stack": stack()})
 			m.broke = true
-			w.crash(m, "panic")
+			w.crash(m, "panic", map[string]any{"kind": "panic"})
 		}
 	}()
 	handle()
@@ -295,7 +303,7 @@ func (w *World) ring(ev *event) {
 	default:
 		t.set = false
 		w.begin(m)
-		w.step(m, func() { m.proc.Timer(m.env, t.name) })
+		w.step(m, w.gaps.handler(ring, t.name), func() { m.proc.Timer(m.env, t.name) })
 	}
 }
 

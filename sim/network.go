@@ -160,5 +160,5 @@ func (w *World) receive(m *machine, from node.ID, body []byte) {
 		panic(err) // we encoded it ourselves
 	}
 	w.begin(m)
-	w.step(m, func() { m.proc.Receive(m.env, from, msg) })
+	w.step(m, w.gaps.handler(arrive, w.cfg.Messages.Name(body)), func() { m.proc.Receive(m.env, from, msg) })
 }

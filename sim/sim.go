@@ -54,7 +54,7 @@ type World struct {
 	past      leases          // cured ones, which may be cured again
 	uncured   map[string]bool // faults whose end has not been seen, though a cure was asked for
 	primaries []string
-	dooms     []string // why a doomed machine dies
+	gaps      gaps
 	streams   map[string]*stream
 	lender    lender
 	entropy   io.Reader // crypto/rand.Reader as it was
@@ -108,7 +108,7 @@ func New(cfg Config) *World {
 		names:   slices.Clone(cfg.Nodes),
 		index:   map[node.ID]int32{},
 		links:   make([]link, n*n),
-		dooms:   make([]string, n),
+		gaps:    gaps{handlers: map[handler]int32{}},
 		streams: map[string]*stream{},
 		uncured: map[string]bool{},
 		lender:  newLender(),
@@ -252,7 +252,7 @@ func (w *World) request(m *machine, c *call) {
 		}
 		m.reqs[r.ID] = c
 		w.begin(m)
-		w.step(m, func() { m.proc.Request(m.env, r) })
+		w.step(m, w.gaps.handler(request, r.F), func() { m.proc.Request(m.env, r) })
 	}
 }
 

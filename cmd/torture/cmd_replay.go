@@ -143,6 +143,9 @@ func (a *app) replayed(path, world string) (*run.Trial, *identity, error) {
 	if world != "" && world != m.World {
 		// Worlds differ in patience; the new one has its own.
 		m.World, m.Timeout = world, 0
+		if script != nil && world != "sim" {
+			script = run.WithoutPlaces(script)
+		}
 	}
 	t, err := a.targets().Named(m.Target)
 	if err != nil {

@@ -126,6 +126,7 @@ func (h *hunt) work(ctx context.Context) error {
 		}
 		h.mu.Lock()
 		h.tally.add(res, again)
+		res.Gaps = nil // the tally has them
 		if found {
 			h.tally.Found = append(h.tally.Found, res)
 		}

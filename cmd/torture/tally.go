@@ -29,6 +29,7 @@ type tally struct {
 	Virtual    time.Duration   `json:"virtual"`
 	Elapsed    time.Duration   `json:"elapsed"`
 	Found      []seedResult    `json:"found,omitempty"`
+	Gaps       *gapTally       `json:"gaps,omitempty"` // of seeds with kill or power
 	WhyFailed  []seedReason    `json:"why-failed,omitempty"`
 	WhyUnknown []seedReason    `json:"why-unknown,omitempty"`
 	WhyVacuous []seedReason    `json:"why-vacuous,omitempty"` // of the first few
@@ -52,6 +53,12 @@ func (t *tally) add(r seedResult, again bool) {
 	t.Virtual += r.Virtual
 	if again {
 		t.Twice++
+	}
+	if len(r.Gaps) > 0 {
+		if t.Gaps == nil {
+			t.Gaps = &gapTally{}
+		}
+		t.Gaps.add(r.Gaps)
 	}
 	switch {
 	case r.Error != "":
@@ -165,5 +172,8 @@ func (t *tally) say(w io.Writer) {
 		if more := list.all - min(len(list.reasons), most); more > 0 {
 			fmt.Fprintf(w, "  %s: and %d more\n", list.name, more)
 		}
+	}
+	if t.Gaps != nil {
+		fmt.Fprintln(w, t.Gaps)
 	}
 }

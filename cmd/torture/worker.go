@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,7 +20,9 @@ import (
 
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/run"
+	"github.com/torture-harness/torture/sim"
 )
 
 // A hunt's simulations run in worker processes: the simulator has one run at a
@@ -40,7 +43,8 @@ type seedResult struct {
 	Virtual time.Duration   `json:"virtual"` // virtual time, ns
 	Hash    string          `json:"hash"`    // SHA-256 of the history
 	Error   string          `json:"error,omitempty"`
-	Run     string          `json:"run,omitempty"` // its directory, if it is one that was kept
+	Run     string          `json:"run,omitempty"`  // its directory, if it is one that was kept
+	Gaps    []sim.Gap       `json:"gaps,omitempty"` // where crashes came and might have, if there were to be any
 }
 
 func newHuntWorkerCommand(a *app) *cobra.Command {
@@ -95,6 +99,9 @@ func (a *app) simulateSeed(ctx context.Context, request seedRequest) (res seedRe
 	}
 	h := b.History()
 	res.Ops, res.Steps, res.Virtual = h.Len(), w.Steps(), w.Now().Duration()
+	if slices.Contains(tr.Manifest.Nemesis, string(nemesis.Kill)) || slices.Contains(tr.Manifest.Nemesis, string(nemesis.Power)) {
+		res.Gaps = w.Gaps()
+	}
 	sum := sha256.New()
 	if err := histories.Write(sum, h); err != nil {
 		res.Error = err.Error()
