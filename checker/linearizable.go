@@ -18,6 +18,9 @@ type LinearizableOptions struct {
 	// Budget is the number of configurations that the search of one object
 	// may visit before it gives up; 0 is a million.
 	Budget int `json:"budget,omitempty"`
+
+	advise bool // say which options of the command line may help
+	noInit bool // the initial value is nobody's choice
 }
 
 const (
@@ -68,8 +71,11 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 			}
 			switch {
 			case !j.decided:
-				undecided = append(undecided, fmt.Sprintf("%sits %d calls were not decided within %d configurations", object(keys[i]), len(parts[i]), o.Budget))
+				undecided = append(undecided, fmt.Sprintf("%sits %d calls were not decided within %d configurations%s", object(keys[i]), len(parts[i]), o.Budget, o.advice(keys)))
 			case j.found != nil:
+				if o.noInit {
+					j.found.why += initially(ctx, m, parts[i], o.Budget)
+				}
 				a := Anomaly{Kind: j.found.kind(), Key: keyName(keys[i]), Why: object(keys[i]) + j.found.why}
 				for _, s := range j.found.spans {
 					a.Ops = append(a.Ops, j.part[s].op())
@@ -107,6 +113,38 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 		}
 		return r
 	})
+}
+
+// advice says how a search that was given up can be helped.
+func (o LinearizableOptions) advice(keys []string) string {
+	if !o.advise {
+		return ""
+	}
+	s := fmt.Sprintf(" (to search longer, --option budget=%d", 16*o.Budget)
+	if len(keys) == 1 && keys[0] == "" {
+		s += "; values that are [key value] of many objects are judged apart, and sooner, with --independent"
+	}
+	return s + ")"
+}
+
+// initially says with which initial value a part that is not linearizable would
+// be, or nothing.
+func initially[S comparable, C any](ctx context.Context, m Model[S, C], part []span[C], budget int) string {
+	if m.at == nil || m.guess == nil {
+		return ""
+	}
+	init := m.guess(part)
+	if init == nil {
+		return ""
+	}
+	other, err := m.at(init)
+	if err != nil {
+		return ""
+	}
+	if j := judge(ctx, other, part, min(budget, minimiseBudget)); !j.decided || j.found != nil {
+		return ""
+	}
+	return fmt.Sprintf("; all is well if it was %s at first: if so, --option init='%s'", init, init)
 }
 
 // keyName is a key as people know it: "k3" without its quotes.

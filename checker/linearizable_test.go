@@ -110,7 +110,7 @@ func TestLinearizableAgreesWithDefinition(t *testing.T) {
 			}
 		}
 		h := historyOf(t, ops)
-		m := Register(RegisterOptions{Init: raw("%s", init), Mismatch: r.IntN(2) == 0})
+		m := Register(RegisterOptions{Init: raw("%s", init), Mismatch: []Mismatch{"", "mismatch"}[r.IntN(2)]})
 		_, parts, err := m.split(h)
 		if err != nil {
 			t.Fatal(err)
@@ -515,7 +515,7 @@ func TestMalformedTransactions(t *testing.T) {
 func TestRegisterTranscripts(t *testing.T) {
 	datadriven.RunTest(t, "testdata/register.txt", func(t *testing.T, d *datadriven.TestData) string {
 		h := historyOf(t, parseRegister(t, d.Input))
-		m := Register(RegisterOptions{Mismatch: d.HasArg("mismatch")})
+		m := Register(RegisterOptions{Mismatch: map[bool]Mismatch{true: "mismatch"}[d.HasArg("mismatch")]})
 		r := Linearizable(m, LinearizableOptions{}).Check(t.Context(), h)
 		out := r.Verdict.String()
 		if r.Why != "" {

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"encoding/json"
 	"math"
 
 	"github.com/torture-harness/torture/histories"
@@ -38,6 +39,13 @@ type Model[S comparable, C any] struct {
 
 	// DescribeState renders a state for people.
 	DescribeState func(s S) string
+
+	// at is the model with another initial value, as people give it.
+	at func(init json.RawMessage) (Model[S, C], error)
+
+	// guess is an initial value, as at takes it, with which the calls of a part
+	// that is not linearizable may be. nil: there is none.
+	guess func(part []span[C]) json.RawMessage
 
 	// useless tells which calls of unknown outcome can be dropped, since
 	// nobody could observe them.

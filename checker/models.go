@@ -3,7 +3,9 @@ package checker
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/torture-harness/torture/histories"
@@ -47,9 +49,10 @@ func decodeObject(model string, fs ...string) func(histories.Call) (ObjectCall, 
 
 // container is a queue or a stack, whose state is the text of its elements,
 // each followed by a newline, the oldest first.
-func container(name, put, take string, next func(s string) (element, rest string)) Model[string, ObjectCall] {
-	return Model[string, ObjectCall]{
+func container(name, put, take, init string, next func(s string) (element, rest string)) Model[string, ObjectCall] {
+	m := Model[string, ObjectCall]{
 		Name:   name,
+		Init:   init,
 		Decode: decodeObject(name, put, take),
 		Step: func(s string, c ObjectCall) (string, bool) {
 			if c.f == put {
@@ -64,32 +67,100 @@ func container(name, put, take string, next func(s string) (element, rest string
 		Describe:      ObjectCall.String,
 		DescribeState: func(s string) string { return "[" + strings.Join(strings.Fields(s), " ") + "]" },
 	}
+	m.at = func(init json.RawMessage) (Model[string, ObjectCall], error) {
+		var held strings.Builder
+		if !elements(init, func(e []byte) { held.WriteString(text(e) + "\n") }) {
+			return m, fmt.Errorf("init %s: want the elements of a %s, the first that was put first: [1,2]", init, name)
+		}
+		return container(name, put, take, held.String(), next), nil
+	}
+	return m
 }
 
 // Queue is a first-in-first-out queue, empty at first: enqueue v, and
 // dequeue → v, or null if it is empty.
 func Queue() Model[string, ObjectCall] {
-	return container("queue", "enqueue", "dequeue", func(s string) (string, string) {
+	m := container("queue", "enqueue", "dequeue", "", func(s string) (string, string) {
 		element, rest, _ := strings.Cut(s, "\n")
 		return element, rest
 	})
+	m.guess = func(part []span[ObjectCall]) json.RawMessage { return list(unput(part, "enqueue")) }
+	return m
 }
 
 // Stack is a stack, empty at first: push v, and pop → v, or null if it is
 // empty.
 func Stack() Model[string, ObjectCall] {
-	return container("stack", "push", "pop", func(s string) (string, string) {
+	m := container("stack", "push", "pop", "", func(s string) (string, string) {
 		i := strings.LastIndexByte(s[:len(s)-1], '\n') + 1
 		return s[i : len(s)-1], s[:i]
 	})
+	m.guess = func(part []span[ObjectCall]) json.RawMessage {
+		all := unput(part, "push")
+		slices.Reverse(all)
+		return list(all)
+	}
+	return m
 }
 
-// Mutex is a lock, free at first: acquire and release. Its state is 1 + the
-// process that holds it, which alone may release it; 0 is free.
-func Mutex() Model[int, ObjectCall] {
-	decode := decodeObject("mutex", "acquire", "release")
-	return Model[int, ObjectCall]{
-		Name: "mutex",
+// unput are the elements that were taken and never put, in the order in which
+// their calls began.
+func unput(part []span[ObjectCall], put string) (all []string) {
+	there := map[string]bool{"null": true}
+	for _, s := range part {
+		if s.call.f == put {
+			there[s.call.arg] = true
+		}
+	}
+	for _, s := range part {
+		if c := s.call; c.f != put && !c.unknown && !there[c.result] {
+			all = append(all, c.result)
+		}
+	}
+	return all
+}
+
+// list is a JSON array, or nil if it is empty.
+func list(all []string) json.RawMessage {
+	if len(all) == 0 {
+		return nil
+	}
+	return json.RawMessage("[" + strings.Join(all, ",") + "]")
+}
+
+// Mutex is a lock, free at first: acquire and release, by whomever. It is
+// Knossos' model; OwnerMutex knows who holds the lock.
+func Mutex() Model[bool, ObjectCall] {
+	m := Model[bool, ObjectCall]{
+		Name:     "mutex",
+		Decode:   decodeObject("mutex", "acquire", "release"),
+		Step:     func(held bool, c ObjectCall) (bool, bool) { return !held, held == (c.f == "release") },
+		Describe: ObjectCall.String,
+		DescribeState: func(held bool) string {
+			if held {
+				return "held"
+			}
+			return "free"
+		},
+		guess: func([]span[ObjectCall]) json.RawMessage { return json.RawMessage("true") },
+	}
+	m.at = func(init json.RawMessage) (Model[bool, ObjectCall], error) {
+		if s := text(init); s != "true" && s != "false" && s != "null" {
+			return m, fmt.Errorf("init %s: want true if the mutex is held at first, or false", init)
+		}
+		other := m
+		other.Init = text(init) == "true"
+		return other, nil
+	}
+	return m
+}
+
+// OwnerMutex is a lock, free at first: acquire and release. Its state is 1 +
+// the process that holds it, which alone may release it; 0 is free.
+func OwnerMutex() Model[int, ObjectCall] {
+	decode := decodeObject("owner-mutex", "acquire", "release")
+	m := Model[int, ObjectCall]{
+		Name: "owner-mutex",
 		Decode: func(c histories.Call) (ObjectCall, error) {
 			o, err := decode(c)
 			o.process = c.Invoke.Process
@@ -108,13 +179,35 @@ func Mutex() Model[int, ObjectCall] {
 			}
 			return fmt.Sprintf("held by process %d", holder-1)
 		},
+		guess: func(part []span[ObjectCall]) json.RawMessage {
+			for _, s := range part {
+				if s.call.f == "release" {
+					return json.RawMessage(strconv.Itoa(int(s.call.process)))
+				}
+			}
+			return nil
+		},
 	}
+	m.at = func(init json.RawMessage) (Model[int, ObjectCall], error) {
+		other := m
+		if null(init) {
+			return other, nil
+		}
+		n, ok := integer(init)
+		if !ok || n < 0 || n >= math.MaxInt32 {
+			return m, fmt.Errorf("init %s: want the number of the process that holds the mutex at first, or null", init)
+		}
+		other.Init = int(n) + 1
+		return other, nil
+	}
+	return m
 }
 
-// Counter is a number, 0 at first: add n, and read → number.
+// Counter is a number, 0 at first: add n, and read → number. It is one of 64
+// bits: what goes beyond is lost in the same way on both sides.
 func Counter() Model[int64, ObjectCall] {
 	decode := decodeObject("counter", "add", "read")
-	return Model[int64, ObjectCall]{
+	m := Model[int64, ObjectCall]{
 		Name: "counter",
 		Decode: func(c histories.Call) (ObjectCall, error) {
 			o, err := decode(c)
@@ -126,7 +219,7 @@ func Counter() Model[int64, ObjectCall] {
 				raw = []byte(o.result)
 			}
 			if o.number, ok = integer(raw); !ok && !(o.f == "read" && o.unknown) {
-				return o, fmt.Errorf("op %d (%s): value %s: want a whole number", c.Invoke.Index, o.f, raw)
+				return o, fmt.Errorf("op %d (%s): value %s: want a whole number of 64 bits", c.Invoke.Index, o.f, raw)
 			}
 			return o, nil
 		},
@@ -138,13 +231,39 @@ func Counter() Model[int64, ObjectCall] {
 		},
 		Reads:    func(c ObjectCall) bool { return c.f == "read" },
 		Describe: ObjectCall.String,
+		guess: func(part []span[ObjectCall]) json.RawMessage {
+			for _, s := range part {
+				if s.call.f == "read" {
+					return json.RawMessage(s.call.result)
+				}
+			}
+			return nil
+		},
 	}
+	m.at = func(init json.RawMessage) (Model[int64, ObjectCall], error) {
+		other, ok := m, true
+		if other.Init, ok = integer(init); !ok {
+			return m, fmt.Errorf("init %s: want the number that the counter is at first", init)
+		}
+		return other, nil
+	}
+	return m
 }
 
 // MultiRegister is a map of registers that transactions read and write
 // atomically: txn [["r", key, value], ["w", key, value], …]. Registers hold
 // null at first.
-func MultiRegister() Model[string, MultiCall] {
+func MultiRegister() Model[string, MultiCall] { return multiRegister(nil) }
+
+// multiRegister has registers that hold at first what init says of them, by
+// the names of their keys.
+func multiRegister(init map[string]string) Model[string, MultiCall] {
+	first := func(key string) string {
+		if v, ok := init[strings.TrimPrefix(keyName(key), ":")]; ok {
+			return v
+		}
+		return "null"
+	}
 	return Model[string, MultiCall]{
 		Name:   "multi-register",
 		Decode: decodeMulti,
@@ -158,7 +277,7 @@ func MultiRegister() Model[string, MultiCall] {
 			for _, m := range c.mops {
 				v, has := held[m.key]
 				if !has {
-					v = "null"
+					v = first(m.key)
 				}
 				switch {
 				case m.write:
@@ -178,7 +297,47 @@ func MultiRegister() Model[string, MultiCall] {
 		DescribeState: func(s string) string {
 			return "{" + strings.ReplaceAll(strings.TrimSuffix(strings.ReplaceAll(s, "\t", ": "), "\n"), "\n", ", ") + "}"
 		},
+		at: func(init json.RawMessage) (Model[string, MultiCall], error) {
+			var values map[string]json.RawMessage
+			if err := json.Unmarshal(init, &values); err != nil {
+				return Model[string, MultiCall]{}, fmt.Errorf(`init %s: want the values of registers at first: {"x":0,"y":0}`, init)
+			}
+			held := map[string]string{}
+			for name, v := range values {
+				held[name] = text(v)
+			}
+			return multiRegister(held), nil
+		},
+		guess: guessMulti,
 	}
+}
+
+// guessMulti is, of every register, the first value read that nobody wrote.
+func guessMulti(part []span[MultiCall]) json.RawMessage {
+	wrote := map[string]map[string]bool{}
+	for _, s := range part {
+		for _, m := range s.call.mops {
+			if wrote[m.key] == nil {
+				wrote[m.key] = map[string]bool{"null": true}
+			}
+			if m.write {
+				wrote[m.key][m.value] = true
+			}
+		}
+	}
+	init := map[string]json.RawMessage{}
+	for _, s := range part {
+		for _, m := range s.call.mops {
+			name := strings.TrimPrefix(keyName(m.key), ":")
+			if _, known := init[name]; !known && !m.write && !s.call.unknown && !wrote[m.key][m.value] {
+				init[name] = json.RawMessage(m.value)
+			}
+		}
+	}
+	if len(init) == 0 {
+		return nil
+	}
+	return histories.Encode(init)
 }
 
 // MultiCall is a transaction on a MultiRegister.
@@ -217,6 +376,9 @@ func decodeMulti(c histories.Call) (MultiCall, error) {
 		return m, wrong
 	}
 	for _, raw := range mops {
+		if m.unknown && len(raw) == 2 { // a read that was not answered
+			raw = append(raw, nil)
+		}
 		if len(raw) != 3 {
 			return m, wrong
 		}

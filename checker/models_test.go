@@ -78,13 +78,18 @@ func TestModels(t *testing.T) {
 
 		{"mutex", "0 acquire; 0 release; 1 acquire; 1 release", Valid},
 		{"mutex", "0 acquire; 1 acquire", Invalid},
-		{"mutex", "0 acquire; 1 release", Invalid},
+		{"mutex", "0 acquire; 1 release; 2 acquire", Valid},
+		{"mutex", "0 acquire?; 5 release; 1 acquire; 1 acquire", Invalid},
+		{"mutex", "0 acquire?; 5 release; 5 release", Invalid},
+		{"owner-mutex", "0 acquire; 0 release; 1 acquire; 1 release", Valid},
+		{"owner-mutex", "0 acquire; 1 acquire", Invalid},
+		{"owner-mutex", "0 acquire; 1 release", Invalid},
 		{"mutex", "0 release", Invalid},
 		{"mutex", "0 acquire; 0 release?; 1 acquire", Valid},
 		{"mutex", "0 acquire?; 1 acquire", Valid},
-		{"mutex", "0 acquire?; 1 release", Invalid},
-		{"mutex", "0 acquire?; 0 release; 1 acquire", Valid},
-		{"mutex", "0 acquire; 1 release?; 1 acquire", Invalid}, // who does not hold it cannot release it
+		{"owner-mutex", "0 acquire?; 1 release", Invalid},
+		{"owner-mutex", "0 acquire?; 0 release; 1 acquire", Valid},
+		{"owner-mutex", "0 acquire; 1 release?; 1 acquire", Invalid}, // who does not hold it cannot release it
 
 		{"counter", "0 add 2; 0 add -5; 0 read -3", Valid},
 		{"counter", "0 add 2; 0 read 3", Invalid},
@@ -116,6 +121,82 @@ func TestModels(t *testing.T) {
 		}
 		for _, a := range r.Anomalies {
 			checkAnomaly(t, r, a, h)
+		}
+	}
+}
+
+// Every model can begin with another value, and says so when that would help.
+func TestInitialValues(t *testing.T) {
+	for _, test := range []struct {
+		model, calls, init string
+		helps              bool   // without it the history is invalid, and its reason names init
+		other              string // with which it is invalid
+	}{
+		{"register", "0 read 0; 0 write 7; 0 read 7", `0`, true, `7`},
+		{"register", `0 read {"a":1,"b":"<"}; 0 read {"b":"\u003c","a":1.0}`, `{"a":1,"b":"<"}`, true, `1`},
+		{"cas-register", "0 cas [5,7]; 0 read 7", `5`, false, `null`},
+		{"multi-register", `0 txn [["r","x",0],["r","y",1]]; 0 txn [["w","x",3]]; 0 txn [["r","x",3],["r","z",null]]`, `{"x":0,"y":1}`, true, `{"x":0}`},
+		{"multi-register", `0 txn [["r",":x",0],["r",7,1]]`, `{"7":1,"x":0}`, true, `{"x":1,"7":1}`},
+		{"queue", "0 dequeue 1; 0 enqueue 3; 0 dequeue 2; 0 dequeue 3; 0 dequeue null", `[1,2]`, true, `[2,1]`},
+		{"stack", "0 pop 2; 0 push 3; 0 pop 3; 0 pop 1; 0 pop null", `[1,2]`, true, `[2,1]`},
+		{"mutex", "0 release; 1 acquire", `true`, true, `false`},
+		{"owner-mutex", "3 release; 1 acquire", `3`, true, `1`},
+		{"counter", "0 read 10; 0 add 1; 0 read 11", `10`, true, `0`},
+	} {
+		judge := func(init string) Result {
+			opts := options{"model": raw("%q", test.model)}
+			if init != "" {
+				opts["init"] = raw("%s", init)
+			}
+			c, err := ByName("linearizable", opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Check(t.Context(), compactly(t, test.calls))
+		}
+		if r := judge(test.init); r.Verdict != Valid {
+			t.Errorf("%s, %s from %s: %v %s %+v", test.model, test.calls, test.init, r.Verdict, r.Why, r.Anomalies)
+		}
+		if r := judge(test.other); r.Verdict != Invalid || strings.Contains(r.Anomalies[0].Why, "--option") {
+			t.Errorf("%s, %s from %s: %v %s %+v", test.model, test.calls, test.other, r.Verdict, r.Why, r.Anomalies)
+		}
+		r := judge("")
+		want := "; all is well if it was " + test.init + " at first: if so, --option init='" + test.init + "'"
+		if r.Verdict != Invalid || strings.HasSuffix(r.Anomalies[0].Why, want) != test.helps {
+			t.Errorf("%s, %s: %v %+v, want the advice %q: %v", test.model, test.calls, r.Verdict, r.Anomalies, want, test.helps)
+		}
+	}
+	for model, bad := range map[string]string{
+		"queue": "1", "stack": "{}", "mutex": "7", "owner-mutex": "-1", "counter": "1.5", "multi-register": "[1]", "register": `{"a":1,"a":2}`,
+	} {
+		if _, err := ByName("linearizable", options{"model": raw("%q", model), "init": raw("%s", bad)}); err == nil || !strings.Contains(err.Error(), "init") {
+			t.Errorf("%s from %s: %v", model, bad, err)
+		}
+	}
+	// No advice where it would not help.
+	for _, calls := range []string{"0 write 1; 0 read 2; 0 read 3", "0 write 1; 0 read null", "0 write 1; 0 write 2; 0 read 1"} {
+		c, _ := ByName("linearizable", nil)
+		if r := c.Check(t.Context(), compactly(t, calls)); r.Verdict != Invalid || strings.Contains(r.Anomalies[0].Why, "--option") {
+			t.Errorf("%s: %v %+v", calls, r.Verdict, r.Anomalies)
+		}
+	}
+}
+
+// A search that gives up says how to go on.
+func TestAdviceOnBudget(t *testing.T) {
+	calls := "0 read null"
+	for i := range 9 {
+		calls += fmt.Sprintf("; %d write? %d; %d cas? [%d,%d]", i, i%4, i, i%4, (i+1)%4)
+	}
+	for key, independent := range map[string]bool{"": true, " @a": false} {
+		text := strings.ReplaceAll(calls+"; 0 read 2; 0 read 3; 0 read 1; 0 read 0", ";", key+";") + key
+		c, err := ByName("linearizable", options{"budget": raw("20")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := c.Check(t.Context(), compactly(t, text))
+		if r.Verdict != Unknown || !strings.Contains(r.Why, "--option budget=320") || strings.Contains(r.Why, "--independent") != independent {
+			t.Errorf("%v %q", r.Verdict, r.Why)
 		}
 	}
 }
@@ -182,14 +263,20 @@ func TestInitialValueIsWrittenAgain(t *testing.T) {
 // Only a mismatch says what the register did not hold, and only if asked to.
 func TestMismatchIsAnObservation(t *testing.T) {
 	for _, test := range []struct {
-		mismatch bool
+		mismatch string
 		err      string
 		want     Verdict
-	}{{true, "mismatch", Invalid}, {true, "timeout", Valid}, {true, "", Valid}, {false, "mismatch", Valid}} {
+	}{
+		{`"mismatch"`, "mismatch", Invalid}, {`"mismatch"`, "timeout", Valid}, {`"mismatch"`, "", Valid}, {`"not-held"`, "not-held", Invalid},
+		{`true`, "did-not-succeed", Invalid}, {`true`, "", Invalid}, {`false`, "mismatch", Valid}, {`null`, "mismatch", Valid},
+	} {
 		ops := parseRegister(t, "0w1 0! 0c1,2 0x")
 		ops[3].Error = test.err
-		m := Register(RegisterOptions{Mismatch: test.mismatch})
-		if r := Linearizable(m, LinearizableOptions{}).Check(t.Context(), historyOf(t, ops)); r.Verdict != test.want {
+		c, err := ByName("linearizable", options{"mismatch": raw("%s", test.mismatch)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := c.Check(t.Context(), historyOf(t, ops)); r.Verdict != test.want {
 			t.Errorf("%+v: %v", test, r.Verdict)
 		}
 	}

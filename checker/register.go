@@ -13,10 +13,28 @@ import (
 type RegisterOptions struct {
 	// Init is the value before the first write; nil is null.
 	Init json.RawMessage `json:"init,omitempty"`
-	// Mismatch makes a cas that failed with the error "mismatch" an
-	// observation: at some moment between its ends the register did not hold
-	// the value expected.
-	Mismatch bool `json:"mismatch,omitempty"`
+	// Mismatch makes a cas that failed with this error an observation: at some
+	// moment between its ends the register did not hold the value expected.
+	Mismatch Mismatch `json:"mismatch,omitempty"`
+}
+
+// Mismatch is the error of a cas that found another value than it expected, or
+// AnyError; "" is that of none.
+type Mismatch string
+
+// AnyError says that a cas fails only if it found another value.
+const AnyError Mismatch = "*"
+
+// UnmarshalJSON reads the text of the error, or true for AnyError.
+func (m *Mismatch) UnmarshalJSON(b []byte) error {
+	var any bool
+	if json.Unmarshal(b, &any) == nil {
+		if *m = ""; any {
+			*m = AnyError
+		}
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(m))
 }
 
 // RegisterCall is a read, a write or a cas of a register, its values as JSON
@@ -59,10 +77,32 @@ func Register(o RegisterOptions) Model[string, RegisterCall] {
 		useless:       uselessRegister,
 		shape:         func(part []span[RegisterCall]) (*witness, bool) { return registerShape(part, initial) },
 	}
-	if o.Mismatch {
-		m.Observes = func(c histories.Call) bool { return c.Invoke.F == "cas" && c.Complete.Error == "mismatch" }
+	if o.Mismatch != "" {
+		m.Observes = func(c histories.Call) bool {
+			return c.Invoke.F == "cas" && (o.Mismatch == AnyError || c.Complete.Error == string(o.Mismatch))
+		}
 	}
+	m.at = func(init json.RawMessage) (Model[string, RegisterCall], error) {
+		return Register(RegisterOptions{Init: init, Mismatch: o.Mismatch}), nil
+	}
+	m.guess = guessRegister
 	return m
+}
+
+// guessRegister is the first value read that nobody put.
+func guessRegister(part []span[RegisterCall]) json.RawMessage {
+	put := map[string]bool{}
+	for _, s := range part {
+		if !s.call.reads() {
+			put[s.call.val] = true
+		}
+	}
+	for _, s := range part {
+		if v := s.call.val; s.call.kind == registerRead && !put[v] && v != "null" {
+			return json.RawMessage(v)
+		}
+	}
+	return nil
 }
 
 // registerShape decides by chains. They know nothing of mismatches: what is

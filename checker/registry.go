@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/torture-harness/torture/node"
 )
 
 // options are the options of a checker, by name, as they are given on the
@@ -113,18 +115,37 @@ func Names() []string { return sortedKeys(registry) }
 // Models lists the models that checker linearizable knows by name, sorted.
 func Models() []string { return sortedKeys(models) }
 
-var models = map[string]func(LinearizableOptions, RegisterOptions) Checker{
+var models = map[string]func(LinearizableOptions, RegisterOptions) (Checker, error){
 	"register":       registerByName,
 	"cas-register":   registerByName,
-	"multi-register": func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(MultiRegister(), o) },
-	"queue":          func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Queue(), o) },
-	"stack":          func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Stack(), o) },
-	"mutex":          func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Mutex(), o) },
-	"counter":        func(o LinearizableOptions, _ RegisterOptions) Checker { return Linearizable(Counter(), o) },
+	"multi-register": modelByName(MultiRegister),
+	"queue":          modelByName(Queue),
+	"stack":          modelByName(Stack),
+	"mutex":          modelByName(Mutex),
+	"owner-mutex":    modelByName(OwnerMutex),
+	"counter":        modelByName(Counter),
 }
 
-func registerByName(o LinearizableOptions, r RegisterOptions) Checker {
-	return Linearizable(Register(r), o)
+func registerByName(o LinearizableOptions, r RegisterOptions) (Checker, error) {
+	return Linearizable(Register(r), o), nil
+}
+
+// modelByName makes a checker of a model that has, of a register's options, the
+// initial value alone.
+func modelByName[S comparable, C any](model func() Model[S, C]) func(LinearizableOptions, RegisterOptions) (Checker, error) {
+	return func(o LinearizableOptions, r RegisterOptions) (Checker, error) {
+		m := model()
+		if r.Mismatch != "" {
+			return nil, fmt.Errorf("model %s has no option mismatch: registers have", m.Name)
+		}
+		if r.Init != nil {
+			var err error
+			if m, err = m.at(r.Init); err != nil {
+				return nil, fmt.Errorf("model %s: %w", m.Name, err)
+			}
+		}
+		return Linearizable(m, o), nil
+	}
 }
 
 func linearizableByName(opts options) (Checker, error) {
@@ -143,8 +164,12 @@ func linearizableByName(opts options) (Checker, error) {
 	if !ok {
 		return nil, fmt.Errorf("model %q is unknown: want one of %s", o.Model, strings.Join(Models(), ", "))
 	}
-	if r := o.RegisterOptions; (r.Init != nil || r.Mismatch) && o.Model != "register" && o.Model != "cas-register" {
-		return nil, fmt.Errorf("model %s has no options init and mismatch: registers have", o.Model)
+	if o.Init != nil {
+		if o.Init, err = node.Canon(o.Init); err != nil {
+			return nil, fmt.Errorf("option init: %w", err)
+		}
 	}
-	return of(o.LinearizableOptions, o.RegisterOptions), nil
+	o.advise = true
+	o.noInit = o.Init == nil
+	return of(o.LinearizableOptions, o.RegisterOptions)
 }

@@ -159,7 +159,7 @@ func registers(name, doc string, ops func(gen.KeyDist) gen.Generator) targets.Wo
 			if !atPrimary(p) {
 				return replication(p)
 			}
-			model := checker.Register(checker.RegisterOptions{Mismatch: true})
+			model := checker.Register(checker.RegisterOptions{Mismatch: "mismatch"})
 			return checker.All(name, replication(p), withoutLogs(checker.Linearizable(model, checker.LinearizableOptions{})))
 		},
 	}

@@ -78,7 +78,7 @@ func registers(name, doc string, ops func(gen.KeyDist) gen.Generator) targets.Wo
 		Doc:     doc,
 		Ops:     func(p targets.Params) gen.Generator { return ops(p.KeyDist(gen.Uniform(keys))) },
 		Final:   asked(finalReads()...),
-		Checker: check(name, checker.Linearizable(checker.Register(checker.RegisterOptions{Mismatch: true}), checker.LinearizableOptions{})),
+		Checker: check(name, checker.Linearizable(checker.Register(checker.RegisterOptions{Mismatch: "mismatch"}), checker.LinearizableOptions{})),
 	}
 }
 
