@@ -35,16 +35,23 @@ var aboutCheckers = map[string]about{
 	}, "--option order=total"},
 	"primary-replica": {"every replica's log is a prefix of its primary's", map[string]string{
 		"reads":    "primary if all reads are the primary's, so that none is stale",
+		"copies":   "how many nodes beside the primary must hold a write that is acknowledged",
+		"unsynced": "true if nodes serve what a loss of power takes from them",
 		"may-lose": "true if acknowledged writes may be lost",
 	}, "--option reads=primary"},
 	"raft": {"the nodes' records keep what Raft promises", map[string]string{
-		"recovery": "nanoseconds in which a healed cluster must commit again",
-	}, "--option recovery=10000000000"},
+		"recovery": `in which a healed cluster must commit again, such as "10s"`,
+	}, "--option recovery=10s"},
 	"stats": {"enough happened for a verdict to mean anything", map[string]string{
 		"faults":  "kinds of fault that must have been in force",
 		"min-ops": "operations that must have succeeded",
 		"exempt":  "operations that need not succeed",
 	}, `--option min-ops=10 --option faults='["kill"]'`},
+	"recovery": {"every node answers again after the last fault", map[string]string{
+		"nodes":    "the nodes of the cluster",
+		"recovery": `how long they may take, such as "5s"`,
+		"refusals": "for each node, the errors by which it may answer",
+	}, `--option nodes='["n1","n2"]' --option recovery=5s`},
 	"panics":               {"no node panicked, or ended unasked", nil, ""},
 	"unhandled-exceptions": {"a table of the operations of unknown outcome, by class of exception or error; always valid", nil, ""},
 }

@@ -72,6 +72,7 @@ type Result struct {
 	Permitted []Anomaly      `json:"permitted,omitempty"` // those that the promise allows, likewise
 	Why       string         `json:"why,omitempty"`       // if Unknown or Vacuous
 	Stats     map[string]any `json:"stats,omitempty"`
+	Table     [][]string     `json:"table,omitempty"`     // of what was counted, for people; the first row names the columns
 	Checked   []string       `json:"checked,omitempty"`   // what was looked at
 	Unchecked []string       `json:"unchecked,omitempty"` // what was not, and somebody might think was
 	Parts     []Result       `json:"parts,omitempty"`     // without what All moves up from them

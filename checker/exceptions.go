@@ -2,6 +2,8 @@ package checker
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -21,7 +23,7 @@ func Exceptions() Checker {
 			if outcome != histories.Info || end == never {
 				return
 			}
-			name := keyName(string(field(h.Ext(end, "exception"), "class")))
+			name := exceptionClass(h.Ext(end, "exception"))
 			if name == "" {
 				name = h.Error(end)
 			}
@@ -34,6 +36,26 @@ func Exceptions() Checker {
 			classes[name].Count++
 		})
 		f.stats["classes"] = classes
+		f.looked("nothing: this checker counts")
+		names := sortedKeys(classes)
+		slices.SortStableFunc(names, func(a, b string) int { return classes[b].Count - classes[a].Count })
+		f.table = [][]string{{"class", "count", "first op"}}
+		for _, name := range names {
+			f.table = append(f.table, []string{name, strconv.Itoa(classes[name].Count), strconv.Itoa(classes[name].Example)})
+		}
 		return f.result("")
 	})
+}
+
+// exceptionClass is the class of an exception as Jepsen has it: its field
+// class, or the type of the first of its causes.
+func exceptionClass(exception []byte) (name string) {
+	if name = keyName(string(field(exception, "class"))); name == "" {
+		elements(field(exception, "via"), func(cause []byte) {
+			if name == "" {
+				name = keyName(string(field(cause, "type")))
+			}
+		})
+	}
+	return name
 }

@@ -322,8 +322,6 @@ func TestMalformedOpsAreNamed(t *testing.T) {
 		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["r",1,7]]`, "op 1 (txn)"},
 		{"append", `{}`, `0 txn [["append",1,1]]; 0 txn [["append",1,1]]`, "op 1 appends"},
 		{"set", `{}`, "0 add 1; 0 read 7", "op 1 (read)"},
-		{"set", `{}`, "0 add 1; 0 add? 1", "op 1 adds"},
-		{"set-full", `{}`, "0 add 1; 0 remove 1", "op 1: f"},
 		{"broadcast", `{}`, "0 broadcast 1; 0 read 7", "op 1 (read)"},
 		{"broadcast", `{}`, "0 broadcast 1; 1 broadcast 1", "op 1 broadcasts"},
 		{"versioned-register", `{}`, "0 write [1,1]; 0 read 7", "op 1 (read)"},

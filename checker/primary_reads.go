@@ -127,7 +127,7 @@ func (p *replication) answers() error {
 	p.stats["reads"], p.stats["stale-reads"] = total, len(stale)
 	if len(stale) > 0 {
 		slices.Sort(stale)
-		p.stats["staleness"] = map[string]int64{"0.5": quantile(stale, 0.5), "0.99": quantile(stale, 0.99), "1": quantile(stale, 1)}
+		p.stats["staleness"] = map[string]int64{"0.5": Quantile(stale, 0.5), "0.99": Quantile(stale, 0.99), "1": Quantile(stale, 1)}
 	}
 	for i := range calls {
 		if !plain { // a read of a set does not return what one add wrote

@@ -20,6 +20,9 @@ type findings struct {
 	vacuous bool
 	stats   map[string]any
 	files   map[string][]byte
+	table   [][]string
+
+	key string // of the object that is looked at, if there are several
 
 	checked, unchecked []string
 }
@@ -65,12 +68,12 @@ func (f *findings) empty(kind string, format string, args ...any) {
 // notef reports an anomaly that the history's promise allows. The sentence is
 // only made if the case is kept.
 func (f *findings) notef(kind string, ops []int, format string, args ...any) {
-	a := Anomaly{Kind: kind, Ops: ops}
+	a := Anomaly{Kind: kind, Ops: ops, Key: f.key}
 	if !f.keeps(a) {
 		f.count[kind]++
 		return
 	}
-	a.Why = fmt.Sprintf(format, args...)
+	a.Why = object(f.key) + fmt.Sprintf(format, args...)
 	f.note(a)
 }
 
@@ -119,7 +122,7 @@ func earliest(ops []int) int {
 // otherwise have no reason; if it is not empty, a history without anomalies
 // is Unknown.
 func (f *findings) result(why string) Result {
-	r := Result{Checker: f.checker, Files: f.files, Checked: f.checked, Unchecked: f.unchecked}
+	r := Result{Checker: f.checker, Files: f.files, Table: f.table, Checked: f.checked, Unchecked: f.unchecked}
 	if len(f.stats) > 0 {
 		r.Stats = f.stats
 	}

@@ -20,15 +20,15 @@ type SetFullOptions struct {
 	Settles bool `json:"settles,omitempty"`
 }
 
-// SetFull checks a set to which unique elements are added, add v, and which is
-// read as a whole all the time. Of every element it finds when it was first
+// SetFull checks sets to which elements are added, add v, and which are read as
+// a whole all the time; one set for each key. Of every element it finds when it was first
 // known to be there, by the end of its add or by a read, and what reads showed
 // of it from then on:
 //
 //	lost        in the last reads it was missing
 //	stale       it was missing for a while, and then there for good
 //	duplicated  a read returned it twice
-//	revived     its add failed, and a read returned it all the same
+//	revived     its adds failed, and a read returned it all the same
 //	unexpected  nobody added it
 //
 // Stale elements make the history invalid if it was promised to be
@@ -39,22 +39,28 @@ type SetFullOptions struct {
 func SetFull(o SetFullOptions) Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("set-full")
-		s, err := readSet(h)
+		sets, err := readSets(f, h)
 		if err != nil {
 			return unknown("set-full", err)
 		}
+		f.looked("every read of each set against all adds")
 		if !o.Linearizable {
 			f.permit("stale")
 		}
-		t := timelines{findings: f, setHistory: s, h: h, settles: o.Settles}
-		if o.Settles && !slices.ContainsFunc(s.reads, func(r setRead) bool { return h.Final(r.begin) }) {
-			f.skipped("lost elements: there was no final read")
+		var sum fates
+		for _, s := range sets {
+			f.key = s.key
+			t := timelines{findings: f, setHistory: *s, h: h, settles: o.Settles, fates: &sum}
+			if o.Settles && !slices.ContainsFunc(s.reads, func(r setRead) bool { return h.Final(r.begin) }) {
+				f.skipped(object(s.key) + "lost elements: there was no final read")
+			}
+			t.content()
+			t.last()
+			t.judge()
 		}
-		t.content()
-		t.last()
-		stable := t.judge()
+		sum.tell(f.stats)
 		r := f.result("")
-		if stable == 0 {
+		if sum.stable == 0 {
 			r.vacuous("no element was seen to stay")
 		}
 		return r
@@ -63,11 +69,32 @@ func SetFull(o SetFullOptions) Checker {
 
 const noRead = -1
 
+// fates counts what became of elements.
+type fates struct {
+	elements, readsAll                    int
+	stable, stale, lost, unread, flickers int
+	stableLatency, lostLatency            []int64
+}
+
+func (s *fates) tell(stats map[string]any) {
+	stats["elements"], stats["reads"] = s.elements, s.readsAll
+	stats["stable"], stats["stale"], stats["lost"], stats["never-read"], stats["flickers"] = s.stable, s.stale, s.lost, s.unread, s.flickers
+	for name, latencies := range map[string][]int64{"stable-latency-ns": s.stableLatency, "lost-latency-ns": s.lostLatency} {
+		if len(latencies) > 0 {
+			slices.Sort(latencies)
+			stats[name] = map[string]int64{
+				"0": latencies[0], "0.5": Quantile(latencies, 0.5), "0.95": Quantile(latencies, 0.95), "0.99": Quantile(latencies, 0.99), "1": Quantile(latencies, 1),
+			}
+		}
+	}
+}
+
 type timelines struct {
 	*findings
 	setHistory
 	h       histories.History
 	settles bool
+	*fates
 	place   []int32 // of an id, its place in order, or -1
 	known   []int   // of a place, the op from which on the element was known; never if it was not
 	present []int   // the last read, by begin, that showed it
@@ -90,7 +117,11 @@ func (t *timelines) content() {
 		}
 	}
 	var seen marks
-	unexpected, revived := map[int32]bool{}, map[int32]bool{}
+	type intruder struct {
+		id    int32
+		tried bool
+	}
+	told := map[intruder]bool{}
 	for _, r := range t.reads {
 		seen.empty(len(t.ids.texts))
 		for _, id := range r.ids {
@@ -98,15 +129,10 @@ func (t *timelines) content() {
 			case seen.has(id):
 				t.addf("duplicated", []int{r.end}, "op %d read %s twice", r.end, t.ids.texts[id])
 			case t.place[id] < 0 || t.adds[id].begin > r.end:
-				if !unexpected[id] {
-					t.addf("unexpected", []int{r.end}, "op %d read %s, which nobody had added", r.end, t.ids.texts[id])
+				if i := (intruder{id, t.tried(id, r)}); !told[i] {
+					t.intruder(t.findings, id, r)
+					told[i] = true
 				}
-				unexpected[id] = true
-			case t.adds[id].outcome == histories.Fail:
-				if !revived[id] {
-					t.addf("revived", []int{t.adds[id].end, r.end}, "op %d read %s, whose add had failed in op %d", r.end, t.ids.texts[id], t.adds[id].end)
-				}
-				revived[id] = true
 			case t.known[t.place[id]] > r.end:
 				t.known[t.place[id]] = r.end
 			}
@@ -171,10 +197,8 @@ func each(w uint64, yield func(int)) {
 	}
 }
 
-// judge tells the fate of every element, and returns how many stayed.
-func (t *timelines) judge() (stable int) {
-	var stableLatency, lostLatency []int64
-	lost, stale, unread, flickers := 0, 0, 0, 0
+// judge tells the fate of every element.
+func (t *timelines) judge() {
 	begin := func(read int) int {
 		if read == noRead {
 			return noRead
@@ -182,38 +206,29 @@ func (t *timelines) judge() (stable int) {
 		return t.reads[read].begin
 	}
 	for i, id := range t.order {
-		flickers += t.flicker[i]
+		t.flickers += t.flicker[i]
 		there, gone := begin(t.present[i]), begin(t.absent[i])
 		known := t.known[i]
 		name := t.ids.texts[id]
 		switch {
 		case there != noRead && gone < there:
-			stable++
+			t.stable++
 			latency := t.latency(gone, known)
-			if stableLatency = append(stableLatency, latency); latency == 0 {
+			if t.stableLatency = append(t.stableLatency, latency); latency == 0 {
 				continue
 			}
-			stale++
+			t.stale++
 			t.addf("stale", []int{known, t.reads[t.absent[i]].end}, "%s was known to be there (op %d) and missing from a later read, op %d", name, known, t.reads[t.absent[i]].end)
 		case known != never && gone != noRead && there < gone && known < gone && (!t.settles || t.h.Final(gone)):
-			lost++
-			lostLatency = append(lostLatency, t.latency(there, known))
+			t.lost++
+			t.lostLatency = append(t.lostLatency, t.latency(there, known))
 			t.addf("lost", []int{known, t.reads[t.absent[i]].end}, "%s was known to be there (op %d) and missing from op %d and all reads begun after it", name, known, t.reads[t.absent[i]].end)
 		default:
-			unread++
+			t.unread++
 		}
 	}
-	t.stats["elements"], t.stats["reads"] = len(t.order), len(t.reads)
-	t.stats["stable"], t.stats["stale"], t.stats["lost"], t.stats["never-read"], t.stats["flickers"] = stable, stale, lost, unread, flickers
-	for name, latencies := range map[string][]int64{"stable-latency-ns": stableLatency, "lost-latency-ns": lostLatency} {
-		if len(latencies) > 0 {
-			slices.Sort(latencies)
-			t.stats[name] = map[string]int64{
-				"0": latencies[0], "0.5": quantile(latencies, 0.5), "0.95": quantile(latencies, 0.95), "0.99": quantile(latencies, 0.99), "1": quantile(latencies, 1),
-			}
-		}
-	}
-	return stable
+	t.elements += len(t.order)
+	t.readsAll += len(t.reads)
 }
 
 // latency is the time from op known to the begin of a read, if that is later.

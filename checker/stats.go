@@ -3,7 +3,10 @@ package checker
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -135,19 +138,33 @@ func (s *tally) operations() {
 		if len(c.latency) > 0 {
 			slices.Sort(c.latency)
 			m["latency-ns"] = map[string]int64{
-				"0.5": quantile(c.latency, 0.5), "0.95": quantile(c.latency, 0.95), "0.99": quantile(c.latency, 0.99), "1": quantile(c.latency, 1),
+				"0.5": Quantile(c.latency, 0.5), "0.95": Quantile(c.latency, 0.95), "0.99": Quantile(c.latency, 0.99), "1": Quantile(c.latency, 1),
 			}
 		}
 		operations[f] = m
 	}
 	s.stats["operations"] = operations
+	s.table = [][]string{{"operation", "ok", "fail", "info", "median", "99 %", "longest"}}
+	for _, f := range sortedKeys(s.byF) {
+		c := s.byF[f]
+		row := []string{f, strconv.Itoa(c.Ok), strconv.Itoa(c.Fail), strconv.Itoa(c.Info)}
+		if len(c.latency) > 0 {
+			for _, q := range []float64{0.5, 0.99, 1} {
+				row = append(row, time.Duration(Quantile(c.latency, q)).String())
+			}
+		}
+		s.table = append(s.table, row)
+	}
 	s.stats["ok"], s.stats["fail"], s.stats["info"] = s.total.Ok, s.total.Fail, s.total.Info
 	s.stats["answered"] = float64(s.total.Ok+s.total.Fail) / float64(s.total.all())
 }
 
-// quantile is the element of sorted at the share q of its length.
-func quantile[T cmp.Ordered](sorted []T, q float64) T {
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+// Quantile is the smallest element of sorted that at least the share q of all
+// do not exceed: the nearest rank, so that it is one that was measured. sorted
+// must not be empty.
+func Quantile[T cmp.Ordered](sorted []T, q float64) T {
+	rank := int(math.Ceil(q*float64(len(sorted)) - 1e-9)) // 0.07 × 100 is a little more than 7
+	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
 // faults looks at what went on while faults were in force, which is from the

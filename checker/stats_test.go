@@ -1,8 +1,10 @@
 package checker
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -59,5 +61,48 @@ func TestOperationsDuringFaultsAgreeWithDefinition(t *testing.T) {
 	})
 	if counts[true] < 100 || counts[false] < 100 {
 		t.Errorf("%v", counts)
+	}
+}
+
+// A quantile is the nearest rank: a value that was measured.
+func TestQuantile(t *testing.T) {
+	hundred := make([]int, 100)
+	for i := range hundred {
+		hundred[i] = i + 1
+	}
+	for _, test := range []struct {
+		sorted []int
+		q      float64
+		want   int
+	}{
+		{[]int{1, 2, 3, 4}, 0.5, 2}, {[]int{1, 2, 3}, 0.5, 2}, {[]int{7}, 0.5, 7}, {[]int{7}, 0, 7}, {[]int{7, 8}, 0, 7}, {[]int{7, 8}, 1, 8},
+		{[]int{1, 2, 3, 4}, 0.75, 3}, {[]int{1, 2, 3, 4}, 0.76, 4}, {hundred, 0.95, 95}, {hundred, 0.99, 99}, {hundred, 0.07, 7}, {hundred, 1, 100},
+	} {
+		if got := Quantile(test.sorted, test.q); got != test.want {
+			t.Errorf("quantile %v of %v is %d, want %d", test.q, test.sorted, got, test.want)
+		}
+	}
+}
+
+// What a checker counted is a table for people.
+func TestTables(t *testing.T) {
+	info := func(p int, err, exception string) []histories.Op {
+		op := histories.Op{Process: histories.Process(p), Type: histories.Invoke, F: "write"}
+		done := op
+		if done.Type, done.Error = histories.Info, err; exception != "" {
+			done.Ext = map[string]json.RawMessage{"exception": raw("%s", exception)}
+		}
+		return []histories.Op{op, done}
+	}
+	h := historyOf(t, slices.Concat(info(1, "timeout", ""), info(2, "", `{"via":[{"type":"java.net.E"},{"type":"other"}]}`),
+		info(3, "x", `{"class":"C","via":[{"type":"java.net.E"}]}`), info(4, "timeout", "")))
+	want := [][]string{{"class", "count", "first op"}, {"timeout", "2", "1"}, {"C", "1", "5"}, {"java.net.E", "1", "3"}}
+	if r := Exceptions().Check(t.Context(), h); !reflect.DeepEqual(r.Table, want) {
+		t.Errorf("exceptions: %q, want %q", r.Table, want)
+	}
+	h = compactly(t, "0 write 1; 0 write! 2; 0 read 1")
+	want = [][]string{{"operation", "ok", "fail", "info", "median", "99 %", "longest"}, {"read", "1", "0", "0", "0s", "0s", "0s"}, {"write", "1", "1", "0", "0s", "0s", "0s"}}
+	if r := Stats(StatsOptions{}).Check(t.Context(), h); !reflect.DeepEqual(r.Table, want) {
+		t.Errorf("stats: %q, want %q", r.Table, want)
 	}
 }

@@ -10,7 +10,9 @@ import (
 )
 
 // Versioned checks registers whose writes and reads return the version that
-// the system gave the value, in the value: [value, version]. This is
+// the system gave the value, in the value: [value, version], or, if invocations
+// of writes have null in the first place, where the version is to come, [version,
+// value], as jepsen.etcd has it. This is
 // linearizability in linear time: versions say in which order the calls took
 // effect, so it remains to see that no call has taken effect after another that
 // began when it had ended. One register for each key.
@@ -21,8 +23,16 @@ import (
 func Versioned() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("versioned-register")
+		first, err := versionFirst(h)
+		if err != nil {
+			return unknown("versioned-register", err)
+		}
+		want := "[value, version]"
+		if first {
+			want = "[version, value]"
+		}
+		f.looked("versions against the order of time, of values that are " + want)
 		var all []versioned
-		var err error
 		eachCall(h, func(begin, end int, outcome histories.Type) {
 			if err != nil || outcome != histories.OK {
 				return
@@ -30,15 +40,14 @@ func Versioned() Checker {
 			v := versioned{key: h.KeyID(begin), begin: begin, end: end, write: h.F(begin) != "read"}
 			n, ok := 0, true
 			array := elements(h.Value(end), func(e []byte) {
-				switch n++; n {
-				case 1:
-					v.value = text(e)
-				case 2:
+				if n++; (n == 1) == first {
 					v.version, ok = integer(e)
+				} else {
+					v.value = text(e)
 				}
 			})
 			if !array || !ok || n != 2 {
-				err = fmt.Errorf("op %d (%s): value %s: want [value, version]", end, h.F(end), h.Value(end))
+				err = fmt.Errorf("op %d (%s): value %s: want %s", end, h.F(end), h.Value(end), want)
 			}
 			all = append(all, v)
 		})
@@ -53,6 +62,31 @@ func Versioned() Checker {
 		}
 		return r
 	})
+}
+
+// versionFirst tells in which place of a write's value its version is to come:
+// the invocation has null there, and a value in the other.
+func versionFirst(h histories.History) (first bool, err error) {
+	places := [2]int{-1, -1} // the first op that has null in that place alone
+	eachCall(h, func(begin, _ int, _ histories.Type) {
+		var empty []bool
+		elements(h.Value(begin), func(e []byte) { empty = append(empty, null(e)) })
+		if h.F(begin) == "read" || h.Type(begin) != histories.Invoke || len(empty) != 2 || empty[0] == empty[1] {
+			return
+		}
+		i := 1
+		if empty[0] {
+			i = 0
+		}
+		if places[i] < 0 {
+			places[i] = begin
+		}
+	})
+	if places[0] >= 0 && places[1] >= 0 {
+		err = fmt.Errorf("op %d (%s) has null in the first place of its value, where the version would come, and op %d in the second",
+			places[0], h.F(places[0]), places[1])
+	}
+	return places[0] >= 0, err
 }
 
 // versioned is a call that returned a version.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/torture-harness/torture/histories"
@@ -107,5 +108,33 @@ func TestVersionedAgreesWithDefinition(t *testing.T) {
 	t.Log(seen)
 	if len(seen) != 3+len(Kinds("versioned-register")) {
 		t.Errorf("%v", seen)
+	}
+}
+
+// Where null stands in the invocation of a write, there the version comes.
+func TestPlaceOfVersions(t *testing.T) {
+	call := func(f, asked, got string) []histories.Op {
+		return []histories.Op{{Type: histories.Invoke, F: f, Value: raw("%s", asked)}, {Type: histories.OK, F: f, Value: raw("%s", got)}}
+	}
+	for _, test := range []struct {
+		name string
+		ops  []histories.Op
+		want Verdict
+		kind string
+		why  string
+	}{
+		{"versions first", slices.Concat(call("write", "[null,4]", "[1,4]"), call("write", "[null,2]", "[2,2]"), call("read", "[null,null]", "[2,2]")), Valid, "", ""},
+		{"versions first, stale", slices.Concat(call("write", "[null,4]", "[1,4]"), call("write", "[null,2]", "[2,2]"), call("read", "[null,null]", "[1,4]")), Invalid, "stale-read", ""},
+		{"values first", slices.Concat(call("write", "[4,null]", "[4,1]"), call("write", "[2,null]", "[2,2]"), call("read", "null", "[2,2]")), Valid, "", ""},
+		{"values first, stale", slices.Concat(call("write", "[4,null]", "[4,1]"), call("write", "[2,null]", "[2,2]"), call("read", "null", "[4,1]")), Invalid, "stale-read", ""},
+		{"not told: values first", slices.Concat(call("write", "4", "[4,1]"), call("write", "2", "[2,2]"), call("read", "null", "[4,1]")), Invalid, "stale-read", ""},
+		{"a read's nulls tell nothing", slices.Concat(call("write", "4", "[4,1]"), call("read", "[null,7]", "[4,1]")), Valid, "", ""},
+		{"both", slices.Concat(call("write", "[4,null]", "[4,1]"), call("write", "[null,2]", "[2,2]")), Unknown, "", "op 2 (write) has null in the first place of its value, where the version would come, and op 0 in the second"},
+		{"no version", slices.Concat(call("write", "[null,4]", `["a",4]`)), Unknown, "", `op 1 (write): value ["a",4]: want [version, value]`},
+	} {
+		r := Versioned().Check(t.Context(), historyOf(t, test.ops))
+		if r.Verdict != test.want || r.Why != test.why || test.kind != "" && !slices.Equal(kindsIn(r), []string{test.kind}) {
+			t.Errorf("%s: %v %q %+v", test.name, r.Verdict, r.Why, r.Anomalies)
+		}
 	}
 }

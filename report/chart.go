@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 )
 
@@ -194,7 +195,7 @@ func (c *chart) quantiles(h histories.History, cs []call) {
 			if gap {
 				step = "M"
 			}
-			fmt.Fprintf(c, "%s%.1f %.1f", step, c.middle(w), c.py(float64(quantile(ds, q.q))))
+			fmt.Fprintf(c, "%s%.1f %.1f", step, c.middle(w), c.py(float64(checker.Quantile(ds, q.q))))
 			gap = false
 		}
 		c.WriteString(`"/>`)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 )
@@ -80,15 +81,8 @@ func quantiles(ds []time.Duration) latency {
 		return latency{"–", "–", "–", "–"}
 	}
 	slices.Sort(ds)
-	at := func(q float64) string { return brief(quantile(ds, q)) }
+	at := func(q float64) string { return brief(checker.Quantile(ds, q)) }
 	return latency{at(0.5), at(0.95), at(0.99), at(1)}
-}
-
-// quantile of sorted durations: the smallest that is not less than the share q
-// of them.
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	i := int(q*float64(len(sorted))+0.999999) - 1
-	return sorted[min(max(i, 0), len(sorted)-1)]
 }
 
 // tally counts calls by operation, all of them last.

@@ -19,6 +19,7 @@ const (
 	opsShown  = 8   // of one anomaly in Text
 	whyLines  = 6   // of its reason
 	textValue = 160 // bytes of a value in Text
+	tableRows = 30  // of a checker's table, about
 )
 
 // Text writes the end of a run for a terminal, in at most about 30 lines: the
@@ -30,6 +31,7 @@ func Text(w io.Writer, in Input) error {
 	t.head()
 	t.anomalies(textLines - 11)
 	t.permitted()
+	t.counted()
 	t.foot()
 	return b.Flush()
 }
@@ -164,6 +166,35 @@ func (t text) permitted() {
 	fmt.Fprintf(t, "permitted: %s\n", plain(strings.Join(kindCounts(r, r.Permitted), ", ")))
 	for _, a := range firsts(r.Permitted) {
 		fmt.Fprintf(t, "  %s\n", plain(clip(a.Kind+": "+a.Why, 300)))
+	}
+}
+
+// counted prints the table of a checker that was asked for by name. That of a
+// part, such as a run's stats, is in the report.
+func (t text) counted() {
+	table := t.in.Result.Table
+	if len(table) < 2 {
+		return
+	}
+	fmt.Fprintln(t)
+	lines := &strings.Builder{}
+	tw := tabwriter.NewWriter(lines, 0, 0, 2, ' ', 0)
+	for i, row := range table {
+		if i == tableRows+1 && len(table) > tableRows+2 {
+			fmt.Fprintf(tw, "  … and %s\n", plural(len(table)-i, "more row"))
+			break
+		}
+		for _, cell := range row {
+			fmt.Fprintf(tw, "  %s\t", plain(clip(cell, textValue)))
+		}
+		fmt.Fprintln(tw)
+	}
+	tw.Flush()
+	for i, line := range strings.Split(strings.TrimSuffix(lines.String(), "\n"), "\n") {
+		if line = strings.TrimRight(line, " "); i == 0 {
+			line = t.paint(dim, line)
+		}
+		fmt.Fprintln(t, line)
 	}
 }
 

@@ -28,7 +28,9 @@ one after the other) or Jepsen's EDN, compressed by gzip, bzip2 or zstd or not;
 history.edn.
 
 Where the times in a file contradict its order, it is judged in both, and the
-verdict is what both agree on.` + "\n" + exitStatus,
+verdict is what both agree on.
+
+` + checker.Help() + exitStatus,
 		Example: `  torture check runs/20261122T120000.000-raft-sim-7
   torture check history.edn --checker linearizable --option model=cas-register --independent
   torture check store/etcd/latest --checker append --report /tmp/report`,
