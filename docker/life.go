@@ -166,8 +166,9 @@ func (m *member) awaitExit(ctx context.Context, exited <-chan struct{}) error {
 	}
 }
 
-// stop asks the process to end. It is made to when its time is up, or when the
-// leases have changed: then somebody may wait for it to be back.
+// stop asks the process to end. It is made to when its time is up, or when leases
+// that have changed no longer ask for that: then somebody waits for it to be back,
+// or to be killed.
 func (m *member) stop(ctx context.Context, changed <-chan struct{}) error {
 	exited := m.condemn("stop")
 	if err := m.w.cli.ContainerKill(ctx, m.nodeID, "SIGTERM"); err != nil && !cerrdefs.IsConflict(err) {
@@ -181,15 +182,22 @@ func (m *member) stop(ctx context.Context, changed <-chan struct{}) error {
 	}
 	grace := time.NewTimer(stopGrace)
 	defer grace.Stop()
-	select {
-	case <-exited:
-		return nil
-	case <-grace.C:
-	case <-changed:
-	case <-ctx.Done():
-		return m.errorf("stop: %w", ctx.Err())
+	for {
+		select {
+		case <-exited:
+			return nil
+		case <-changed:
+			var ls leases
+			ls, _, changed = m.w.held()
+			if want := ls.intent(m.name); want.down && want.gently {
+				continue
+			}
+		case <-grace.C:
+		case <-ctx.Done():
+			return m.errorf("stop: %w", ctx.Err())
+		}
+		return m.kill(ctx, "stop")
 	}
-	return m.kill(ctx, "stop")
 }
 
 // losePower ends the life, if there is one, without what was not synced.

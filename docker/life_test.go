@@ -77,6 +77,45 @@ func TestEndsUnpaused(t *testing.T) {
 	}
 }
 
+// A node that is stopped is not killed because other faults come and go; but when
+// it is to be back, or killed.
+func TestStopIsPatient(t *testing.T) {
+	stop := on(nemesis.Stop, "s", "n1")
+	for _, c := range []struct {
+		leases leases
+		killed bool
+	}{
+		{leases{stop, on(nemesis.Pause, "p", "n2")}, false},
+		{leases{on(nemesis.Pause, "p", "n2")}, true},
+		{leases{stop, on(nemesis.Kill, "k", "n1")}, true},
+	} {
+		var m *member
+		var killed atomic.Bool
+		w := fakeWorld(t, func(_ http.ResponseWriter, r *http.Request) {
+			switch r.URL.Query().Get("signal") {
+			case "SIGKILL":
+				killed.Store(true)
+				m.over(1, exitKilled)
+			case "SIGTERM":
+				if !c.killed {
+					time.AfterFunc(50*time.Millisecond, func() { // an impatient stop is sooner
+						if !killed.Load() {
+							m.over(1, 0)
+						}
+					})
+				}
+			}
+		}, nil)
+		m = w.byName["n1"]
+		w.leases = c.leases
+		changed := make(chan struct{})
+		close(changed)
+		if err := m.stop(t.Context(), changed); err != nil || killed.Load() != c.killed {
+			t.Errorf("with %v in force a node that is asked to stop is killed: %v, %v; want %v", c.leases.ids(), killed.Load(), err, c.killed)
+		}
+	}
+}
+
 // What was asked of the engine and not heard of is looked up before anything
 // else is: here a pause, whose end comes next.
 func TestPauseUnheard(t *testing.T) {
