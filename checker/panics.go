@@ -16,7 +16,7 @@ import (
 func Panics() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("panics")
-		f.looked("nodes that panicked, or ended without a fault that asked them to")
+		f.looked("panics, and crashes that no fault asked for")
 		told := map[histories.Process]bool{} // of a node, that this life's panic was reported
 		crashes := 0
 		for i := range h.Len() {

@@ -32,7 +32,9 @@ func find(checker string) *findings {
 	if !ok {
 		panic(fmt.Sprintf("checker %q has no list of kinds", checker))
 	}
-	return &findings{checker: checker, kinds: kinds, cases: map[string][]Anomaly{}, count: map[string]int{}, stats: map[string]any{}}
+	f := &findings{checker: checker, kinds: kinds, cases: map[string][]Anomaly{}, count: map[string]int{}, stats: map[string]any{}}
+	f.checked = nonEmpty(looksAt[checker])
+	return f
 }
 
 // looked says what the checker looks at, in a plain phrase: a Result that is
@@ -162,10 +164,13 @@ func (f *findings) result(why string) Result {
 	if f.invalid {
 		r.Verdict, r.Why = Invalid, ""
 	}
+	if r.Verdict == Unknown {
+		r.Unchecked, r.Checked = append(r.Unchecked, r.Checked...), nil
+	}
 	return r
 }
 
 // unknown is the result of a checker that could not do its work.
 func unknown(checker string, err error) Result {
-	return Result{Checker: checker, Verdict: Unknown, Why: err.Error()}
+	return Result{Checker: checker, Verdict: Unknown, Why: err.Error(), Unchecked: nonEmpty(looksAt[checker])}
 }
