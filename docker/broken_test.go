@@ -168,7 +168,7 @@ func TestEngineGone(t *testing.T) {
 	}
 	// The engine comes back, and torture clean with it.
 	os.Setenv("DOCKER_HOST", before)
-	if _, err := remove(t.Context(), cli, cfg.RunID); err != nil {
+	if _, err := remove(t.Context(), cli, cfg.RunID, true); err != nil {
 		t.Error(err)
 	}
 	leftovers(t, cfg.RunID)
@@ -281,7 +281,7 @@ func TestAbandoned(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cli.ContainerRemove(context.Background(), stranger.ID, container.RemoveOptions{Force: true})
-	r, err := remove(t.Context(), cli, cfg.RunID)
+	r, err := remove(t.Context(), cli, cfg.RunID, true)
 	if err != nil || len(r.Containers) != 4 || len(r.Networks) != 1 || len(r.Volumes) != 2 {
 		t.Errorf("removed %+v, %v; want 4 containers, a network, 2 volumes", r, err)
 	}

@@ -27,7 +27,7 @@ type Report struct {
 
 // String is one line for people.
 func (r Report) String() string {
-	return fmt.Sprintf("removed %d containers, %d networks, %d volumes, %d images", len(r.Containers), len(r.Networks), len(r.Volumes), len(r.Images))
+	return fmt.Sprintf("%d containers, %d networks, %d volumes, %d images", len(r.Containers), len(r.Networks), len(r.Volumes), len(r.Images))
 }
 
 // Clean removes what torture made: containers, networks, volumes and images,
@@ -57,6 +57,19 @@ func Clean(ctx context.Context, runs ...string) (Report, error) {
 	return all, errors.Join(errs...)
 }
 
+// Left lists what Clean would remove, and removes nothing.
+func Left(ctx context.Context) (Report, error) {
+	cli, err := connect()
+	if err != nil {
+		return Report{}, err
+	}
+	defer cli.Close()
+	if _, err := inspect(ctx, cli); err != nil {
+		return Report{}, err
+	}
+	return remove(ctx, cli, "", false)
+}
+
 // quiet is how long nothing must appear before a sweep is over.
 const quiet = time.Second
 
@@ -69,9 +82,9 @@ const sweepsMax = 20
 func sweep(ctx context.Context, cli *client.Client, run string) (all Report, err error) {
 	for i, calm := 0, 0; calm < 2 && i < sweepsMax; i++ {
 		var r Report
-		r, err = remove(ctx, cli, run)
+		r, err = remove(ctx, cli, run, true)
 		all.add(r)
-		if calm++; err != nil || !r.empty() {
+		if calm++; err != nil || !r.Empty() {
 			calm = 0
 		}
 		select {
@@ -100,13 +113,14 @@ func (r *Report) add(more Report) {
 	r.Images = append(r.Images, more.Images...)
 }
 
-func (r Report) empty() bool {
+// Empty tells whether r names nothing.
+func (r Report) Empty() bool {
 	return len(r.Containers)+len(r.Networks)+len(r.Volumes)+len(r.Images) == 0
 }
 
 // remove removes what belongs to a run; or, if run is empty, everything, with
-// the images.
-func remove(ctx context.Context, cli *client.Client, run string) (r Report, err error) {
+// the images. Unless really, it only lists it.
+func remove(ctx context.Context, cli *client.Client, run string, really bool) (r Report, err error) {
 	mine := ours(run)
 	var errs []error
 	note := func(err error) {
@@ -115,6 +129,12 @@ func remove(ctx context.Context, cli *client.Client, run string) (r Report, err 
 		}
 	}
 
+	do := func(removal func() error) error {
+		if !really {
+			return nil
+		}
+		return removal()
+	}
 	containers, err := cli.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
 	note(err)
 	// A node is in its agent's network: nodes go first.
@@ -122,24 +142,30 @@ func remove(ctx context.Context, cli *client.Client, run string) (r Report, err 
 	agents := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !isAgent(c) })
 	for _, some := range [][]container.Summary{slices.DeleteFunc(containers, isAgent), agents} {
 		note(each(some, &r.Containers, func(c container.Summary) (string, error) {
-			return strings.TrimPrefix(append(c.Names, c.ID)[0], "/"), removeContainer(ctx, cli, c.ID)
+			return strings.TrimPrefix(append(c.Names, c.ID)[0], "/"), do(func() error { return removeContainer(ctx, cli, c.ID) })
 		}))
 	}
 
 	networks, err := cli.NetworkList(ctx, network.ListOptions{Filters: mine})
 	note(err)
-	note(each(networks, &r.Networks, func(n network.Summary) (string, error) { return n.Name, absent(cli.NetworkRemove(ctx, n.ID)) }))
+	note(each(networks, &r.Networks, func(n network.Summary) (string, error) {
+		return n.Name, do(func() error { return absent(cli.NetworkRemove(ctx, n.ID)) })
+	}))
 
 	volumes, err := cli.VolumeList(ctx, volume.ListOptions{Filters: mine})
 	note(err)
-	note(each(volumes.Volumes, &r.Volumes, func(v *volume.Volume) (string, error) { return v.Name, absent(cli.VolumeRemove(ctx, v.Name, true)) }))
+	note(each(volumes.Volumes, &r.Volumes, func(v *volume.Volume) (string, error) {
+		return v.Name, do(func() error { return absent(cli.VolumeRemove(ctx, v.Name, true)) })
+	}))
 
 	if run == "" {
 		images, err := cli.ImageList(ctx, image.ListOptions{All: true, Filters: ourImages()})
 		note(err)
 		note(each(images, &r.Images, func(i image.Summary) (string, error) {
-			_, err := cli.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
-			return append(i.RepoTags, i.ID)[0], absent(err)
+			return append(i.RepoTags, i.ID)[0], do(func() error {
+				_, err := cli.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
+				return absent(err)
+			})
 		}))
 	}
 	for _, names := range [][]string{r.Containers, r.Networks, r.Volumes, r.Images} {

@@ -28,7 +28,7 @@ func TestCleanPartly(t *testing.T) {
 			io.WriteString(w, `[{"Id":"i-stuck","RepoTags":["stuck"]},{"Id":"i","RepoTags":["removed"]}]`)
 		}
 	}, nil)
-	got, err := remove(t.Context(), w.cli, "")
+	got, err := remove(t.Context(), w.cli, "", true)
 	if err == nil || strings.Count(err.Error(), "it is stuck") != 4 {
 		t.Errorf("error %v, want all that is stuck", err)
 	}

@@ -29,7 +29,7 @@ func (w *World) createNetwork(ctx context.Context) error {
 		Options: map[string]string{"com.docker.network.bridge.enable_ip_masquerade": "false"},
 	})
 	if err != nil {
-		return fmt.Errorf("docker network %s: %w (torture clean removes those that earlier runs left)", w.name(), err)
+		return fmt.Errorf("docker network %s: %w (torture clean lists those that earlier runs left)", w.name(), err)
 	}
 	return nil
 }

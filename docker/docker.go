@@ -311,7 +311,7 @@ func (w *World) Close() error {
 		begun := time.Now()
 		w.cancel()
 		saved := inParallel(w.members, func(m *member) error { return m.finish(ctx) })
-		_, err := remove(ctx, w.cli, w.cfg.RunID)
+		_, err := remove(ctx, w.cli, w.cfg.RunID, true)
 		w.working.Wait()
 		w.following.Wait()
 		w.http.CloseIdleConnections()

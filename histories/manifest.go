@@ -1,13 +1,20 @@
 package histories
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
 
 // ManifestVersion is the version of the format that this package writes. It
 // reads all of them.
-const ManifestVersion = 1
+const ManifestVersion = 2
+
+// modern is a manifest of any version as the present one has it: version 1
+// called the time limit time_limit.
+func modern(manifest []byte) []byte {
+	return bytes.Replace(manifest, []byte(`"time_limit":`), []byte(`"time-limit":`), 1)
+}
 
 // Manifest is all it takes to do a run again. It is run.json of the run's
 // directory.
@@ -24,7 +31,7 @@ type Manifest struct {
 	Clients  int               `json:"clients"`
 
 	Rate      float64       `json:"rate"`       // operations per second, all clients together
-	TimeLimit time.Duration `json:"time_limit"` // of the main phase, ns
+	TimeLimit time.Duration `json:"time-limit"` // of the main phase, ns
 	Timeout   time.Duration `json:"timeout"`    // of one operation, ns
 	Recovery  time.Duration `json:"recovery"`   // from the last cure to the final operations, at most, ns
 

@@ -47,7 +47,7 @@ func (d Dir) readManifest() (m Manifest, err error) {
 	if err != nil {
 		return m, err
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := json.Unmarshal(modern(b), &m); err != nil {
 		return m, fmt.Errorf("%s: %w", path, err)
 	}
 	if m.Version < 1 || m.Version > ManifestVersion {

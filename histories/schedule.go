@@ -119,7 +119,7 @@ func schedulable(ops []Op, op Op) error {
 
 func (s *scheduleReader) head(line []byte) error {
 	var head scheduleHead
-	d := json.NewDecoder(bytes.NewReader(line))
+	d := json.NewDecoder(bytes.NewReader(modern(line)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&head); err != nil {
 		var bad *json.UnmarshalTypeError

@@ -346,10 +346,10 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := Open(string(d)); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "is not the directory of a run") {
 		t.Errorf("got %v", err)
 	}
-	if err := d.SaveFile(ManifestName, []byte(`{"version":2}`)); err != nil {
+	if err := d.SaveFile(ManifestName, []byte(`{"version":3}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(string(d)); err == nil || !strings.HasSuffix(err.Error(), "its version is 2, and this torture reads 1 to 1") {
+	if _, err := Open(string(d)); err == nil || !strings.HasSuffix(err.Error(), "its version is 3, and this torture reads 1 to 2") {
 		t.Errorf("got %v", err)
 	}
 }
