@@ -48,6 +48,7 @@ type view struct {
 	Facts          [][2]string
 	Why            []string
 	Kinds          []string
+	Looked, Not    []string // what was checked, and what was not
 	Anomalies      []anomalyView
 	More           int           // anomalies not shown
 	Permitted      []anomalyView // what the promise allows: of each kind the first
@@ -112,7 +113,7 @@ func newView(in Input) view {
 	fs := every[:min(len(every), faultsMax)]
 	v := view{
 		Title: plain(clip(in.title(), 200)), Verdict: in.Result.Verdict.String(), Input: in, Facts: in.facts(),
-		Kinds: kindCounts(in.Result, in.Result.Anomalies), Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
+		Kinds: kindCounts(in.Result, in.Result.Anomalies), Looked: in.Result.Checked, Not: in.Result.Unchecked, Faults: fs, MoreFaults: len(every) - len(fs), Counts: tally(h, cs), Reasons: reasons(h, cs, 12),
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
 		FaultKinds: faultCounts(every),
 		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: parts(in.Result), Why: untold(in.Result),

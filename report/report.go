@@ -27,10 +27,11 @@ type Input struct {
 	Manifest histories.Manifest
 	History  histories.History
 	Result   checker.Result
-	Dir      string // the run's directory, where the nodes' logs are
-	Error    string // what went wrong with torture itself
-	Command  string // repeats the run
-	Colour   bool   // of Text
+	Dir      string   // the run's directory, where the nodes' logs are
+	Error    string   // what went wrong with torture itself
+	Command  string   // repeats the run
+	Advice   []string // what to change, so that a run that was vacuous is not
+	Colour   bool     // of Text
 }
 
 // title names what was run: "raft/register".

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,11 +17,13 @@ import (
 )
 
 const (
-	textLines = 30  // of Text, about
-	opsShown  = 8   // of one anomaly in Text
-	whyLines  = 6   // of its reason
-	textValue = 160 // bytes of a value in Text
-	tableRows = 30  // of a checker's table, about
+	textLines  = 30  // of Text, about
+	opsShown   = 8   // of one anomaly in Text
+	whyLines   = 6   // of its reason
+	textValue  = 160 // bytes of a value in Text
+	kindsShown = 4   // of faults in the first line
+	textWidth  = 110 // of a list in Text
+	tableRows  = 30  // of a checker's table, about
 )
 
 // Text writes the end of a run for a terminal, in at most about 30 lines: the
@@ -67,7 +71,12 @@ func (t text) head() {
 	var facts []string
 	for _, f := range t.in.facts() {
 		switch f[0] {
-		case "world", "nemesis":
+		case "world":
+			facts = append(facts, f[1])
+		case "nemesis":
+			if n := len(t.in.Manifest.Nemesis); n > kindsShown {
+				f[1] = plural(n, "kind") + " of faults"
+			}
 			facts = append(facts, f[1])
 		case "seed", "bug":
 			facts = append(facts, f[0]+" "+f[1])
@@ -127,6 +136,9 @@ func firsts(all []checker.Anomaly) (first []checker.Anomaly) {
 // any case.
 func (t text) anomalies(lines int) {
 	r := t.in.Result
+	if r.Verdict != checker.Vacuous {
+		r = proper(r)
+	}
 	if len(r.Anomalies) == 0 {
 		return
 	}
@@ -196,6 +208,20 @@ func (t text) counted() {
 		}
 		fmt.Fprintln(t, line)
 	}
+}
+
+// proper is r without the gaps of statistics: next to a broken promise, or where
+// nothing could be judged, they are of no interest.
+func proper(r checker.Result) checker.Result {
+	kinds := map[string]bool{}
+	r.Anomalies = slices.DeleteFunc(slices.Clone(r.Anomalies), func(a checker.Anomaly) bool {
+		gap := path.Base(a.Part) == "stats"
+		kinds[a.Kind] = gap
+		return gap
+	})
+	r.Truncated = maps.Clone(r.Truncated)
+	maps.DeleteFunc(r.Truncated, func(kind string, _ int) bool { return kinds[kind] })
+	return r
 }
 
 // anomaly prints one; header tells whether its columns need names.
@@ -306,6 +332,18 @@ func (t text) foot() {
 		}
 		row("faults", strings.Join(parts, ", "))
 	}
+	r := t.in.Result
+	for _, l := range []struct {
+		name string
+		list []string
+	}{{"looked", r.Checked}, {"not", r.Unchecked}, {"try", t.in.Advice}} {
+		for i, line := range wrap(l.list, textWidth) {
+			if i > 0 {
+				l.name = ""
+			}
+			row(l.name, plain(line))
+		}
+	}
 	if t.in.Dir != "" {
 		if t.in.Manifest.Target != "" {
 			row("run", plain(t.in.Dir))
@@ -315,4 +353,22 @@ func (t text) foot() {
 	if t.in.Command != "" {
 		row("repeat", t.paint(bold, plain(t.in.Command)))
 	}
+}
+
+// wrap joins phrases by semicolons, in lines of about so many bytes.
+func wrap(phrases []string, width int) (lines []string) {
+	line := ""
+	for i, p := range phrases {
+		if i < len(phrases)-1 {
+			p += ";"
+		}
+		if line != "" && len(line)+1+len(p) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+p, " ")
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }

@@ -232,11 +232,7 @@ func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
 		Nodes: tr.Nodes, Recovery: tr.Manifest.Recovery, Refusals: tr.Workload.Refusals(tr.params),
 	})}
 	if !tr.Replays() {
-		least := 20
-		if tr.Manifest.World == "sim" {
-			least = 100
-		}
-		parts = append(parts, checker.Stats(checker.StatsOptions{Faults: tr.Manifest.Nemesis, MinOps: least}))
+		parts = append(parts, checker.Stats(checker.StatsOptions{Faults: tr.Manifest.Nemesis, MinOps: tr.Workload.MinOps.In(tr.Manifest.World)}))
 	}
 	return checker.All(tr.Target.Name+"/"+tr.Workload.Name, append(parts, further...)...)
 }

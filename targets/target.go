@@ -3,6 +3,7 @@
 package targets
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/torture-harness/torture/checker"
@@ -48,8 +49,9 @@ type Target struct {
 
 // Flag is an option of a target, typed by the values it can have.
 type Flag struct {
-	Name, Doc string
-	Values    []string // all that are allowed, the default first
+	Name   string   `json:"name"`
+	Doc    string   `json:"doc"`
+	Values []string `json:"values"` // all that are allowed, the default first
 }
 
 // Params is what a run has been asked to be.
@@ -88,15 +90,35 @@ type Workload struct {
 	// Checker judges the pattern's own promises; what holds for every run
 	// (vacuity, panics) is judged beside it.
 	Checker func(Params) checker.Checker
+	// MinOps is how many operations must succeed, in all and while each kind of
+	// fault is in force, for a verdict to mean anything: a run with fewer is
+	// vacuous.
+	MinOps MinOps
+}
+
+// MinOps is a number of operations for each world. 0 stands for 100 in the
+// simulator and 20 in containers, where time is dear. A target that rightly
+// refuses much while faults last asks for fewer.
+type MinOps struct {
+	Sim        int `json:"sim"`
+	Containers int `json:"containers"`
+}
+
+// In is the number for a world, "sim" or another.
+func (m MinOps) In(world string) int {
+	if world == "sim" {
+		return cmp.Or(m.Sim, 100)
+	}
+	return cmp.Or(m.Containers, 20)
 }
 
 // Promise is a guarantee: under these faults, and any of them together, the
 // workload's checker must find the history valid.
 type Promise struct {
-	Workload  string
-	Guarantee string            // "linearizable per key"
-	When      map[string]string // flags that it needs, e.g. reads=primary; nil: any
-	Under     []nemesis.Kind
+	Workload  string            `json:"workload"`
+	Guarantee string            `json:"guarantee"`      // "linearizable per key"
+	When      map[string]string `json:"when,omitempty"` // flags that it needs, e.g. reads=primary; nil: any
+	Under     []nemesis.Kind    `json:"under,omitempty"`
 }
 
 // Permit is an anomaly that the pattern's definition allows. A run in which the
@@ -104,20 +126,20 @@ type Promise struct {
 // narrowest that explains itself: what would also tell of a graver fault must
 // not be permitted.
 type Permit struct {
-	Anomaly string // its kind, as checkers report it
-	Doc     string
-	When    map[string]string // flags under which it is allowed; nil: any
-	Under   []nemesis.Kind    // faults of which one must have been injected; nil: none
+	Anomaly string            `json:"anomaly"` // its kind, as checkers report it
+	Doc     string            `json:"doc"`
+	When    map[string]string `json:"when,omitempty"`  // flags under which it is allowed; nil: any
+	Under   []nemesis.Kind    `json:"under,omitempty"` // faults of which one must have been injected; nil: none
 }
 
 // Bug is a defect planted on purpose, selected by name when a node is made.
 // The harness must find it, or is not to be trusted.
 type Bug struct {
-	Name      string
-	Doc       string // what is wrong and what it breaks
-	Workload  string
-	Flags     map[string]string // flags that it needs; nil: defaults
-	Under     []nemesis.Kind    // faults that provoke it
-	Anomalies []string          // kinds that it causes: one of them must be found
-	Within    int               // simulated runs, of successive seeds, that find it
+	Name      string            `json:"name"`
+	Doc       string            `json:"doc"` // what is wrong and what it breaks
+	Workload  string            `json:"workload"`
+	Flags     map[string]string `json:"flags,omitempty"` // flags that it needs; nil: defaults
+	Under     []nemesis.Kind    `json:"under,omitempty"` // faults that provoke it
+	Anomalies []string          `json:"anomalies"`       // kinds that it causes: one of them must be found
+	Within    int               `json:"within"`          // simulated runs, of successive seeds, that find it
 }

@@ -80,6 +80,7 @@ verdict is what both agree on.
 		},
 	}
 	cmd.Flags().StringVar(&f.checker, "checker", "", "checker for a file: "+strings.Join(checker.Names(), ", "))
+	complete(cmd, "checker", checker.Names()...)
 	cmd.Flags().StringArrayVar(&f.options, "option", nil, "option of the checker, name=value; may be repeated")
 	cmd.Flags().BoolVar(&f.read.Independent, "independent", false, "values are Jepsen's [key value] tuples")
 	cmd.Flags().BoolVar(&f.read.Compact, "compact", false, "a completion without an invocation is an operation that took no time")

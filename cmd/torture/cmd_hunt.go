@@ -97,6 +97,9 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 					}
 				}
 			}
+			if flags.note != "" {
+				fmt.Fprintln(a.stderr, flags.note)
+			}
 			fmt.Fprintf(a.stderr, "hunting %s in the simulator: %s from %d on, %s at a time\n", t.Name, count(h.seeds, "seed"), h.first, count(h.workers, "worker"))
 			tally, err := h.run(ctx)
 			if live {
@@ -114,7 +117,7 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			if !a.json {
 				tally.say(a.stdout)
 				if tally.Vacuous > 0 {
-					fmt.Fprintf(a.stdout, "to look at one: %s\n", command("N"))
+					fmt.Fprintf(a.stdout, "to look at one, and be told what to change: %s\n", command("N"))
 				}
 			}
 			last := a.shrinkFound(ctx, tally, first, !noShrink)

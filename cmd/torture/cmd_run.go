@@ -69,6 +69,9 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if flags.note != "" {
+				fmt.Fprintln(a.stderr, flags.note)
+			}
 			if why != "" {
 				fmt.Fprintf(a.stderr, "in %s, since %s\n", worldName(chosen), why)
 			}
@@ -82,6 +85,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	flags = addTrialFlags(cmd, t)
 	a.addBinaryFlag(cmd)
 	cmd.Flags().StringVar(&world, "world", "auto", "where nodes run: sim, docker, or auto: docker if an engine answers")
+	complete(cmd, "world", "auto", "sim", "docker")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides a simulated run, and the plan of any (default: drawn)")
 	cmd.Flags().StringVar(&flags.schedule, "schedule", "", "file of faults to inject, in place of drawn ones")
 	cmd.Flags().BoolVar(&swarm, "swarm", false, "have the seed draw what is not given, as torture hunt does")

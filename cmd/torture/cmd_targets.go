@@ -66,23 +66,29 @@ type targetView struct {
 	Nodes     int               `json:"nodes"`
 	Faults    []string          `json:"faults"`
 	Flags     []targets.Flag    `json:"flags,omitempty"`
-	Workloads map[string]string `json:"workloads"`
+	Workloads []workloadView    `json:"workloads"`
 	Promises  []targets.Promise `json:"promises"`
 	Permits   []targets.Permit  `json:"permits,omitempty"`
 	Bugs      []targets.Bug     `json:"bugs"`
+}
+
+type workloadView struct {
+	Name   string         `json:"name"`
+	Doc    string         `json:"doc"`
+	MinOps targets.MinOps `json:"min-ops"`
 }
 
 func viewTarget(t targets.Target) targetView {
 	v := targetView{
 		Name: t.Name, Doc: t.Doc, Source: t.Source, Nodes: t.Nodes, Flags: t.Flags,
 		Promises: append([]targets.Promise{}, t.Promises...), Permits: t.Permits, Bugs: append([]targets.Bug{}, t.Bugs...),
-		Faults: []string{}, Workloads: map[string]string{},
+		Faults: []string{},
 	}
 	for _, k := range t.Faults {
 		v.Faults = append(v.Faults, string(k))
 	}
 	for _, w := range t.Workloads {
-		v.Workloads[w.Name] = w.Doc
+		v.Workloads = append(v.Workloads, workloadView{w.Name, w.Doc, targets.MinOps{Sim: w.MinOps.In("sim"), Containers: w.MinOps.In("docker")}})
 	}
 	return v
 }
@@ -102,9 +108,10 @@ func showTarget(out io.Writer, t targets.Target) {
 	}
 	var rows [][2]string
 	for _, w := range t.Workloads {
-		rows = append(rows, [2]string{w.Name, w.Doc})
+		rows = append(rows, [2]string{w.Name, fmt.Sprintf("%s; vacuous below %d operations, in containers %d", w.Doc, w.MinOps.In("sim"), w.MinOps.In("docker"))})
 	}
-	section("WORKLOADS", rows)
+	section("WORKLOADS (--workload)", rows)
+	fmt.Fprintln(out, "  So many must succeed in all, and while each kind of fault is in force, for a verdict to mean anything.")
 	rows = nil
 	for _, p := range t.Promises {
 		rows = append(rows, [2]string{p.Workload, fmt.Sprintf("%s%s, %s", p.Guarantee, when(p.When), under(p.Under, t.Faults))})

@@ -37,6 +37,7 @@ type outcome struct {
 	Known    int                `json:"known,omitempty"` // of a run cut short: how many of them were judged, see known
 	Repeat   string             `json:"repeat"`
 	Repeats  *repetition        `json:"repeats,omitempty"` // of a run that repeats another
+	Advice   []string           `json:"advice,omitempty"`  // of a vacuous run: what to change
 }
 
 // conduct does a trial: a directory, a world, the loop, the verdict and the
@@ -45,6 +46,7 @@ type outcome struct {
 func (a *app) conduct(ctx context.Context, tr *run.Trial, same *identity) (*outcome, error) {
 	m := &tr.Manifest
 	m.Started = time.Now().UTC().Truncate(time.Millisecond)
+	m.Version = histories.ManifestVersion
 	m.Args, m.Revision, m.Build = a.args, revision(), build()
 	if m.ID == "" {
 		m.ID = fmt.Sprintf("%s-%s-%s-%d", m.Started.Format("20060102T150405.000"), m.Target, m.World, m.Seed)
@@ -196,7 +198,7 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (
 		o.Result.Verdict = checker.Unknown
 		o.Result.Why = strings.TrimSuffix(o.cut()+"; "+o.Result.Why, "; ")
 	}
-	o.Verdict = o.Result.Verdict
+	o.Verdict, o.Advice = o.Result.Verdict, advice(o.Manifest, o.Result)
 	return o, failed(save(dir, opened.History, o))
 }
 
@@ -219,7 +221,7 @@ func save(dir string, h histories.History, o *outcome) error {
 }
 
 func reportInput(dir string, h histories.History, o *outcome) report.Input {
-	return report.Input{Manifest: o.Manifest, History: h, Result: o.Result, Dir: dir, Error: o.Error, Command: o.Repeat}
+	return report.Input{Manifest: o.Manifest, History: h, Result: o.Result, Dir: dir, Error: o.Error, Command: o.Repeat, Advice: o.Advice}
 }
 
 // sayOf prints an outcome, if there is one, and returns the command's error:

@@ -66,11 +66,13 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 }
 
-// complain prints an error, which may be several, one a line.
+// complain prints an error, which may be several, one a line: the first after
+// the prefix, the others below it.
 func complain(w io.Writer, prefix string, err error) {
 	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimRight(line, " \r\n"); line != "" {
 			fmt.Fprintln(w, prefix+line)
+			prefix = strings.Repeat(" ", len(prefix))
 		}
 	}
 }

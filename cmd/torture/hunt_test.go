@@ -73,7 +73,7 @@ func TestHuntValid(t *testing.T) {
 func TestHuntVacuous(t *testing.T) {
 	d := do(t, "hunt", "primary", "--reads", "primary", "--nemesis", "kill", "--targets", "primaries", "--time-limit", "5s", "--seeds", "1", "--first", "3")
 	d.want(t, exitVacuous, "1 vacuous", "vacuous: seed 3: stats: 0 operations succeeded while a fault of kind kill")
-	_, command, ok := strings.Cut(d.out, "to look at one: torture ")
+	_, command, ok := strings.Cut(d.out, "to look at one, and be told what to change: torture ")
 	if !ok {
 		t.Fatalf("no command:\n%s", d.out)
 	}

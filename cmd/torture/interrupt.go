@@ -24,7 +24,7 @@ func untilInterrupt(ctx context.Context) (context.Context, func()) {
 		}
 		select {
 		case <-signals:
-			fmt.Fprintln(os.Stderr, "interrupted twice: torture leaves at once; torture clean removes what containers are left")
+			fmt.Fprintln(os.Stderr, "interrupted twice: torture leaves at once; torture clean lists what containers are left")
 			os.Exit(exitFailed)
 		case <-done:
 		}

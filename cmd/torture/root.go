@@ -73,15 +73,16 @@ code, the same faults, the same record and the same judge.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Version = version()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetHelpCommand(newHelpCommand(root))
 	root.PersistentFlags().StringVar(&a.store, "store", "runs", "folder in which runs are kept")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what torture does, to stderr")
 	root.AddCommand(
 		newRunCommand(a), newHuntCommand(a), newCheckCommand(a), newConvertCommand(a), newReplayCommand(a), newShrinkCommand(a),
-		newSelftestCommand(a), newTargetsCommand(a), newListCommand(a), newDoctorCommand(a), newCleanCommand(a),
+		newSelftestCommand(a), newTargetsCommand(a), newListCommand(a), newPruneCommand(a), newDoctorCommand(a), newCleanCommand(a),
 		newNodeCommand(a), newAgentCommand(a), newHuntWorkerCommand(a),
 	)
 	return root

@@ -12,6 +12,7 @@ import (
 
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/targets"
 	"github.com/torture-harness/torture/targets/all"
 )
 
@@ -126,8 +127,9 @@ func TestJSON(t *testing.T) {
 	if views := decode[[]targetView](t, do(t, "targets", "--json")); len(views) != len(all.Targets().Names()) {
 		t.Errorf("targets: %d", len(views))
 	}
+	target, _ := all.Targets().Named("raft")
 	view := decode[targetView](t, do(t, "targets", "show", "raft", "--json"))
-	if view.Name != "raft" || len(view.Promises) == 0 || len(view.Bugs) == 0 || view.Workloads["register"] == "" {
+	if view.Name != "raft" || len(view.Promises) == 0 || len(view.Bugs) == 0 || view.Workloads[0] != (workloadView{"register", target.Workloads[0].Doc, targets.MinOps{Sim: 100, Containers: 20}}) {
 		t.Errorf("targets show: %+v", view)
 	}
 	doctor := decode[map[string]any](t, do(t, "doctor", "--json"))

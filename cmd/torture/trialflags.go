@@ -31,6 +31,7 @@ type trialFlags struct {
 	schedule string
 	own      map[string]*string // the target's flags
 	all      []*pflag.Flag      // these and all others of a trial
+	note     string             // what manifest did to make them fit each other, or ""
 }
 
 func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
@@ -53,6 +54,9 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 		f.own[flag.Name] = fs.String(flag.Name, flag.Values[0], flag.Doc+": "+strings.Join(flag.Values, ", "))
 		_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(flag.Values, cobra.ShellCompDirectiveNoFileComp))
 	}
+	completeList(cmd, "nemesis", append([]string{"all", "none"}, kindNames(t.Faults)...)...)
+	complete(cmd, "budget", "minority", "all", "1", "2")
+	complete(cmd, "targets", "one", "minority", "majority", "all", "primaries", "!primaries")
 	_ = cmd.RegisterFlagCompletionFunc("bug", cobra.FixedCompletions(t.BugNames(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("workload", cobra.FixedCompletions(t.WorkloadNames(), cobra.ShellCompDirectiveNoFileComp))
 	fs.VisitAll(func(flag *pflag.Flag) { f.all = append(f.all, flag) })
@@ -124,7 +128,10 @@ func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string
 	for _, k := range kinds {
 		m.Nemesis = append(m.Nemesis, string(k))
 	}
-	return m, nil
+	if !cmd.Flags().Changed("budget") && f.schedule == "" {
+		m, f.note, err = fitted(m, f.nemesis != "all")
+	}
+	return m, err
 }
 
 // positive fails if any of the flags was given a value that is not: 0 stands
@@ -226,6 +233,9 @@ func (a *app) perTarget(cmd *cobra.Command, make func(targets.Target) *cobra.Com
 		return err
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	if common := commonFlags(cmd); common != "" {
+		cmd.Long = strings.Replace(cmd.Long, exitStatus, "\nFlags of every target, after its name (some have more: torture "+cmd.Name()+" TARGET --help):\n"+strings.TrimRight(common, "\n")+"\n"+exitStatus, 1)
+	}
 	return cmd
 }
 
@@ -255,6 +265,13 @@ func targetExamples(command string, t targets.Target, flags ...string) string {
 		lines = append(lines, fmt.Sprintf("  torture %s %s %s", command, t.Name, f))
 	}
 	return strings.Join(lines, "\n")
+}
+
+func kindNames(kinds []nemesis.Kind) (names []string) {
+	for _, k := range kinds {
+		names = append(names, string(k))
+	}
+	return names
 }
 
 // count is "1 node", "2 nodes".

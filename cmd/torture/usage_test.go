@@ -43,7 +43,7 @@ func TestBadUse(t *testing.T) {
 		{"run raft --world sim --budget lots", []string{`budget "lots"`, "minority"}},
 		{"run raft --world sim --targets n99", []string{`targets "n99"`, "n1, n2, n3, n4, n5"}},
 		{"run raft --world sim --targets halves --nemesis kill", []string{"halves", "kill"}},
-		{"run raft --world sim --bug nope --workload nope", []string{"torture: target raft has no workload", "torture: target raft has no bug"}},
+		{"run raft --world sim --bug nope --workload nope", []string{"torture: target raft has no workload", "\n         target raft has no bug"}},
 		{"run raft --world sim --schedule missing", []string{"missing", "no such file"}},
 		{"run raft --world sim --schedule x --nemesis kill", []string{"--schedule and --nemesis"}},
 		{"run raft --world sim --swarm --schedule x", []string{"--swarm", "without a schedule"}},
@@ -62,6 +62,18 @@ func TestBadUse(t *testing.T) {
 		{"targets show", []string{"show needs one NAME"}},
 		{"list extra", []string{`"extra"`}},
 		{"clean ..", []string{`".." is not a run`}},
+		{"clean --all runs/x", []string{"--all and a run"}},
+		{"help nosuch", []string{`unknown command "nosuch"`}},
+		{"help run nosuch", []string{`no target "nosuch"`}},
+		{"help list nosuch", []string{`torture list has no command "nosuch"`}},
+		{"run raft --nemsis kill", []string{"unknown flag: --nemsis: did you mean --nemesis?"}},
+		{"list --stor x", []string{"unknown flag: --stor: did you mean --store?"}},
+		{"list --verdict good", []string{"--verdict good", "valid, invalid, unknown, vacuous, interrupted"}},
+		{"list --since tomorrow", []string{"--since tomorrow", "24h"}},
+		{"list --sort colour", []string{"--sort colour", "time, size"}},
+		{"prune", []string{"prune needs --keep"}},
+		{"prune --keep -1", []string{"--keep -1"}},
+		{"run raft --world sim --nodes 1 --nemesis kill,clock", []string{"--nemesis kill: nothing can be shown in a cluster of 1 node"}},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			d := do(t, append(strings.Fields(test.args), "--store", store)...)
@@ -156,6 +168,9 @@ func TestHelp(t *testing.T) {
 			t.Errorf("help tells of %s", hidden)
 		}
 	}
+	do(t, "help", "run").want(t, exitValid, "Flags of every target", "--time-limit duration", "--nemesis string", "--world string")
+	do(t, "help", "hunt").want(t, exitValid, "Flags of every target", "--seeds int", "--keep-going", "--heartbeat duration")
+	do(t, "--version").want(t, exitValid, "torture ", "go1.")
 	if again := do(t); again.code != exitValid || again.out != help.out {
 		t.Errorf("torture alone: exit %d:\n%s", again.code, again)
 	}
@@ -195,6 +210,15 @@ func TestCompletion(t *testing.T) {
 		{[]string{"hunt", "raft", "--reads", ""}, "lease\n"},
 		{[]string{"targets", "show", ""}, "primary\n"},
 		{[]string{"selftest", ""}, "total\n"},
+		{[]string{"help", ""}, "hunt\t"},
+		{[]string{"help", "run", ""}, "raft\t"},
+		{[]string{"run", "raft", "--world", ""}, "docker\n"},
+		{[]string{"replay", "x", "--world", ""}, "docker\n"},
+		{[]string{"run", "raft", "--nemesis", ""}, "none\n"},
+		{[]string{"run", "raft", "--nemesis", "kill,"}, "kill,bandwidth\n"},
+		{[]string{"hunt", "raft", "--budget", ""}, "minority\n"},
+		{[]string{"check", "x", "--checker", ""}, "linearizable\n"},
+		{[]string{"list", "--verdict", "valid,"}, "valid,interrupted\n"},
 	} {
 		do(t, append([]string{"__complete"}, test.args...)...).want(t, exitValid, test.want)
 	}

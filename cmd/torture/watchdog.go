@@ -68,7 +68,7 @@ func (d *watchdog) watch(dir string, world io.Closer, log *zap.Logger) {
 		case <-closed:
 		case <-time.After(30 * time.Second):
 		}
-		fmt.Fprintf(os.Stderr, "torture failed: nothing was recorded for %v: the run hangs; its goroutines are in %s; torture clean removes what containers are left\n", d.limit, path)
+		fmt.Fprintf(os.Stderr, "torture failed: nothing was recorded for %v: the run hangs; its goroutines are in %s; torture clean %s removes what containers are left\n", d.limit, path, dir)
 		os.Exit(exitFailed)
 	}
 }

@@ -42,15 +42,18 @@ func (c Catalogue) Named(name string) (targets.Target, error) {
 		return c[i], nil
 	}
 	meant := ""
-	if best := closest(name, names); best != "" {
+	if best := Closest(name, names); best != "" {
 		meant = fmt.Sprintf(": did you mean %s?", best)
 	}
 	return targets.Target{}, fmt.Errorf("there is no target %q%s (there are %s)", name, meant, strings.Join(names, ", "))
 }
 
-// closest is the name that fewest edits make of s, if they are few enough to
+// Closest is the name that fewest edits make of s, if they are few enough to
 // be a slip: a third of its letters, and one at least.
-func closest(s string, names []string) string {
+func Closest(s string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
 	best := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(edits(s, a), edits(s, b)) })
 	if edits(s, best) > max(1, len(best)/3) && !strings.HasPrefix(best, s) || s == "" {
 		return ""
