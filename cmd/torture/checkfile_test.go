@@ -127,7 +127,7 @@ func TestCheckReport(t *testing.T) {
 		t.Fatalf("result.json: %+v", r)
 	}
 	read(t, dir, r.Anomalies[0].File)
-	if page := read(t, dir, "report.html"); !strings.Contains(page, r.Anomalies[0].File) || !strings.Contains(page, "nonlinearizable") {
+	if page := read(t, dir, "report.html"); !strings.Contains(page, r.Anomalies[0].File) || !strings.Contains(page, r.Anomalies[0].Kind) {
 		t.Error("report.html does not show the anomaly and its drawing")
 	}
 
