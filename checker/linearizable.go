@@ -83,6 +83,7 @@ func Linearizable[S comparable, C any](m Model[S, C], o LinearizableOptions) Che
 				f.add(a)
 			}
 		}
+		f.looked(m.Name + ": each object's calls can be put in an order that it allows and that time does")
 		f.stats["model"], f.stats["objects"], f.stats["calls"] = m.Name, len(parts), calls
 		f.stats["objects-by-shape"], f.stats["configurations"] = shaped, visited
 		if err := ctx.Err(); err != nil {
