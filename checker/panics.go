@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/torture-harness/torture/histories"
@@ -10,7 +11,7 @@ import (
 // Panics finds the nodes that died of themselves: those that recorded a panic,
 // and those that crashed otherwise than by a fault.
 //
-// It reads panic {"error"}, and crash {"kind"}, whose kind is kill, power or
+// It reads panic {"error", "stack"}, the stack innermost first, and crash {"kind"}, whose kind is kill, power or
 // stop if a nemesis was at work, panic if the node panicked, and anything else
 // if nobody knows why.
 func Panics() Checker {
@@ -25,14 +26,8 @@ func Panics() Checker {
 			}
 			switch op := h.At(i); op.F {
 			case "panic":
-				v, err := histories.Decode[struct {
-					Error string `json:"error"`
-				}](op)
-				if err != nil {
-					v.Error = string(op.Value)
-				}
 				told[op.Process] = true
-				f.addf("node-panic", []int{i}, "op %d: %s panicked: %s", i, op.Process, firstLine(v.Error))
+				f.addf("node-panic", []int{i}, "op %d: %s panicked: %s", i, op.Process, lastWords(op))
 			case "restart":
 				delete(told, op.Process)
 			case "crash":
@@ -55,6 +50,23 @@ func Panics() Checker {
 		f.stats["crashes"] = crashes
 		return f.result("")
 	})
+}
+
+// lastWords is what a panic was about, and where it was: the innermost frames.
+func lastWords(panic histories.Op) string {
+	var v struct {
+		Error string          `json:"error"`
+		Stack json.RawMessage `json:"stack"`
+	}
+	if json.Unmarshal(panic.Value, &v) != nil {
+		return firstLine(string(panic.Value))
+	}
+	words := firstLine(v.Error)
+	var stack []string
+	if json.Unmarshal(v.Stack, &stack) == nil && len(stack) > 0 {
+		words += ", in " + strings.Join(stack[:min(len(stack), 3)], " < ")
+	}
+	return words
 }
 
 func firstLine(s string) string {

@@ -33,6 +33,8 @@ var registry = map[string]maker{
 	"unhandled-exceptions": {nil, func(options) (Checker, error) { return Exceptions(), nil }},
 	"versioned-register":   {nil, func(options) (Checker, error) { return Versioned(), nil }},
 	"stats":                make1("faults min-ops exempt", Stats),
+	"contract":             {nil, func(options) (Checker, error) { return Contract(), nil }},
+	"storm":                make1("nodes operations seconds", Storm),
 	"recovery":             make1("nodes recovery refusals", Recovery),
 	"panics":               {nil, func(options) (Checker, error) { return Panics(), nil }},
 }

@@ -459,10 +459,10 @@ func TestPanics(t *testing.T) {
 		lines := slices.Collect(strings.Lines(string(b)))
 		var r struct {
 			F     string
-			Value bug
+			Value node.Panic
 		}
 		must(t, json.Unmarshal([]byte(lines[len(lines)-1]), &r))
-		if r.F != "panic" || !strings.Contains(r.Value.Error, tt.want) || !strings.Contains(r.Value.Stack, "toy_test.go") {
+		if r.F != "panic" || !strings.Contains(r.Value.Error, tt.want) || !strings.Contains(strings.Join(r.Value.Stack, "\n"), "(host/toy_test.go:") {
 			t.Errorf("%s: the last record is %+v", tt.how, r)
 		}
 	}

@@ -18,7 +18,10 @@
 //	disk.log       the node's disk; log.go has the format
 //	records.jsonl  what the node recorded: {"lamport":N,"f":…,"value":…} a line.
 //	               Beside the node's own records, which Role and Record make:
-//	               role {"role":…,"term":…}, panic {"error":…,"stack":…}.
+//	               role {"role":…,"term":…}, panic {"error":…,"stack":[…]},
+//	               sent {"messages":100} whenever it has sent so many, and
+//	               answered-twice, answered-unasked {"request":…,"type":…} and
+//	               livelock {"handler":…,"times":…} if it breaks the contract.
 //	               Only complete lines count; the boot after a SIGKILL cuts off
 //	               a last line without its end.
 //	life           number of boots so far, in decimal

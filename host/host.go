@@ -45,8 +45,13 @@ type host struct {
 	disk    *disk
 	records *records
 	timers  *timers
-	calls   map[uint64]*call
-	dirty   []node.ID // peers with messages queued and not kicked off
+	calls   map[uint64]*call // not answered; nil: nobody waits any more
+	sent    int              // messages
+	second  time.Time        // since when rings were counted
+	rings   int              // of timers
+
+	livelocked bool      // it has been recorded
+	dirty      []node.ID // peers with messages queued and not kicked off
 }
 
 // Orders to stop, by urgency.

@@ -13,11 +13,11 @@ const inboxLimit = 4096
 
 // event is something for the node to handle.
 type event struct {
-	kind eventKind
-	from node.ID // receive
-	msg  any     // receive
-	call *call   // request, forget
-	bug  *bug    // broken
+	kind  eventKind
+	from  node.ID     // receive
+	msg   any         // receive
+	call  *call       // request, forget
+	panic *node.Panic // broken
 }
 
 type eventKind uint8

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/torture-harness/torture/node"
@@ -82,6 +81,9 @@ func (h *host) fire() error {
 	for n := len(h.timers.due); n > 0 && ok && at <= now; n-- {
 		name := h.timers.pop()
 		h.counters.timers.Add(1)
+		if err := h.charge(name); err != nil {
+			return err
+		}
 		if err := h.step(func() { h.node.Timer(h.env, name) }); err != nil {
 			return err
 		}
@@ -93,6 +95,22 @@ func (h *host) fire() error {
 	return nil
 }
 
+// timersMax is how often timers may fire in a second. A node that sets them
+// anew for now, for ever, is caught in a livelock.
+const timersMax = 20_000
+
+// charge counts a timer that fires. A livelock is recorded once.
+func (h *host) charge(name string) error {
+	if since := time.Since(h.second); since >= time.Second {
+		h.second, h.rings = h.second.Add(since), 0
+	}
+	if h.rings++; h.rings != timersMax+1 || h.livelocked {
+		return nil
+	}
+	h.livelocked = true
+	return h.breach("livelock", map[string]any{"handler": "Timer " + name, "times": h.rings})
+}
+
 func (h *host) event(ev event) error {
 	switch ev.kind {
 	case receive:
@@ -102,10 +120,12 @@ func (h *host) event(ev event) error {
 		h.counters.requests.Add(1)
 		return h.step(func() { h.node.Request(h.env, ev.call.request) })
 	case forget:
-		delete(h.calls, ev.call.request.ID)
+		if id := ev.call.request.ID; h.calls[id] != nil {
+			h.calls[id] = nil // whoever answers it does so for the first time
+		}
 		return nil
 	default:
-		return h.crash(ev.bug)
+		return h.crash(ev.panic)
 	}
 }
 
@@ -113,8 +133,8 @@ func (h *host) event(ev event) error {
 func (h *host) step(handle func()) error {
 	r := h.clock.read()
 	h.env.Begin(r.Now, r.Wall)
-	if b := protect(handle); b != nil {
-		return h.crash(b)
+	if p := node.Protect(handle); p != nil {
+		return h.crash(p)
 	}
 	effects := h.env.End()
 	h.counters.steps.Add(1)
@@ -133,32 +153,16 @@ func (h *host) step(handle func()) error {
 	return h.disk.compact(true)
 }
 
-// bug is a panic of the node.
-type bug struct {
-	Error string `json:"error"`
-	Stack string `json:"stack"`
-}
-
-func protect(handle func()) (b *bug) {
-	defer func() {
-		if v := recover(); v != nil {
-			b = &bug{fmt.Sprint(v), string(debug.Stack())}
-		}
-	}()
-	handle()
-	return nil
-}
-
 // crash records the panic that ends the node. The effects of the step in which
 // it happened are void.
-func (h *host) crash(b *bug) error {
-	h.cfg.Log.Error("the node panicked", zap.String("error", b.Error), zap.String("stack", b.Stack))
-	value, err := json.Marshal(b)
+func (h *host) crash(p *node.Panic) error {
+	h.cfg.Log.Error("the node panicked", zap.String("error", p.Error), zap.Strings("stack", p.Stack))
+	value, err := json.Marshal(p)
 	if err == nil {
 		h.records.add(h.lamport.stamp(), "panic", value)
 		err = h.flush()
 	}
-	return errors.Join(fmt.Errorf("%w: %s", ErrPanic, b.Error), err)
+	return errors.Join(fmt.Errorf("%w: %s", ErrPanic, p.Error), err)
 }
 
 // perform carries out one effect. Writes and records wait in memory for one
@@ -172,11 +176,14 @@ func (h *host) perform(f *node.Effect) error {
 		}
 		h.peers.send(messageFrame, f.To, f.Body)
 		h.dirty = append(h.dirty, f.To)
+		if h.sent++; h.sent%sentStep == 0 {
+			return h.record("sent", sentRecord)
+		}
 	case node.Answer:
 		if err := h.flush(); err != nil {
 			return err
 		}
-		h.answer(f)
+		return h.answer(f)
 	case node.SetTimer:
 		if f.After < 0 {
 			h.timers.cancel(f.Name)
@@ -219,16 +226,40 @@ func (h *host) record(f string, value json.RawMessage) error {
 	return nil
 }
 
-// answer completes a request, if its client still waits.
-func (h *host) answer(f *node.Effect) {
-	c := h.calls[f.Req]
-	if c == nil {
-		h.counters.unclaimed.Add(1)
-		return
-	}
+// sentStep is how many messages are told of by one record.
+const sentStep = 100
+
+var sentRecord = json.RawMessage(`{"messages":100}`)
+
+// answer completes a request, if its client still waits. An answer to a request
+// of this life that has its answer, or to one that no life was given, breaks
+// the contract; one to a request of an earlier life is nothing.
+func (h *host) answer(f *node.Effect) error {
+	c, open := h.calls[f.Req]
 	delete(h.calls, f.Req)
-	h.counters.answers.Add(1)
-	c.answer <- answer{ok: f.OK, value: f.Value, err: f.Error, ext: f.Ext, lamport: h.lamport.stamp()}
+	switch {
+	case c != nil:
+		h.counters.answers.Add(1)
+		c.answer <- answer{ok: f.OK, value: f.Value, err: f.Error, ext: f.Ext, lamport: h.lamport.stamp()}
+		return nil
+	case open:
+	case f.Req > 0 && f.Req <= h.requests.Load():
+		return h.breach("answered-twice", f.Unclaimed())
+	case h.life == 1:
+		return h.breach("answered-unasked", f.Unclaimed())
+	}
+	h.counters.unclaimed.Add(1)
+	return nil
+}
+
+// breach records that the node broke its contract.
+func (h *host) breach(f string, what any) error {
+	value, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	h.cfg.Log.Warn("the node broke its contract", zap.String("how", f), zap.ByteString("value", value))
+	return h.record(f, value)
 }
 
 // flush hands what was written and recorded to the operating system. Of the

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -150,10 +149,10 @@ func (p *peers) handle(f frame, wait bool) error {
 	case messageFrame:
 		ev := event{kind: receive, from: f.from}
 		var err error
-		if ev.msg, ev.bug, err = p.decode(f.body); err != nil {
+		if ev.msg, ev.panic, err = p.decode(f.body); err != nil {
 			return err
 		}
-		if ev.bug != nil {
+		if ev.panic != nil {
 			ev.kind = broken
 		}
 		p.received.Add(1)
@@ -184,14 +183,11 @@ func (p *peers) handle(f frame, wait bool) error {
 }
 
 // decode decodes a message. A codec that panics is a bug of the node.
-func (p *peers) decode(body []byte) (m any, b *bug, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			b = &bug{fmt.Sprintf("decode message %.20x: %v", body, v), string(debug.Stack())}
-		}
-	}()
-	m, err = p.codec.Decode(body)
-	return m, nil, err
+func (p *peers) decode(body []byte) (m any, died *node.Panic, err error) {
+	if died = node.Protect(func() { m, err = p.codec.Decode(body) }); died != nil {
+		died.Error = fmt.Sprintf("decode message %.20x: %s", body, died.Error)
+	}
+	return m, died, err
 }
 
 // ping sends a ping and waits for its pong. It reports how long that took, or

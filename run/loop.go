@@ -69,9 +69,17 @@ type loop struct {
 	events   int                        // index of the next op
 	open     map[histories.Process]bool // who has an operation in flight
 	sleepers []histories.Op             // by wake-up time
+	over     bool                       // the world goes no further
 }
 
+// endings are the records with which a world says that it goes no further, for
+// what a node does: operations in flight stay open.
+var endings = []string{"message-storm", "livelock"}
+
 func (l *loop) step(ctx context.Context) (done bool, err error) {
+	if l.over {
+		return true, nil
+	}
 	l.view.Time = l.world.Now()
 	if l.Deadline > 0 && l.view.Time > l.Deadline {
 		return false, fmt.Errorf("the run is not over after %v: %d operations are in flight: %s", l.view.Time, len(l.open), l.stragglers())
@@ -186,6 +194,7 @@ func (l *loop) happened(op histories.Op, ok bool) error {
 		if op.Process.Client() || op.Type != histories.Info {
 			return fmt.Errorf("op %d: the world reports %s %s of process %s, which has nothing in flight", op.Index, op.Type, op.F, op.Process)
 		}
+		l.over = op.Process == histories.World && slices.Contains(endings, op.F)
 		return l.note(op, false)
 	}
 	if op.Type == histories.Invoke {

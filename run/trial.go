@@ -71,6 +71,9 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 			wrong("phase %d of the load: %v operations per second for %v: want more than 0 of either", i, p.Rate, p.For)
 		}
 	}
+	if _, err := t.LogPatterns(); err != nil {
+		errs = append(errs, err)
+	}
 	for _, s := range m.Nemesis {
 		k, err := nemesis.ParseKind(s)
 		if err == nil && !slices.Contains(t.Faults, k) {
@@ -228,9 +231,14 @@ func (tr *Trial) Replays() bool {
 // further parts, which look at more than the history.
 func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
 	promises := permitted(tr.Target, tr.Manifest.Flags, tr.Workload.Checker(tr.params))
-	parts := []checker.Checker{promises, checker.Panics(), checker.Recovery(checker.RecoveryOptions{
-		Nodes: tr.Nodes, Recovery: tr.Manifest.Recovery, Refusals: tr.Workload.Refusals(tr.params),
-	})}
+	traffic := tr.Target.Traffic.OrDefault()
+	parts := []checker.Checker{
+		promises,
+		checker.Panics(),
+		checker.Contract(),
+		checker.Recovery(checker.RecoveryOptions{Nodes: tr.Nodes, Recovery: tr.Manifest.Recovery, Refusals: tr.Workload.Refusals(tr.params)}),
+		checker.Storm(checker.StormOptions{Nodes: len(tr.Nodes), Operations: traffic.PerOperation, Seconds: traffic.PerSecond}),
+	}
 	if !tr.Replays() {
 		parts = append(parts, checker.Stats(checker.StatsOptions{Faults: tr.Manifest.Nemesis, MinOps: tr.Workload.MinOps.In(tr.Manifest.World)}))
 	}

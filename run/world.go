@@ -34,7 +34,7 @@ type World interface {
 	// Wait returns the next completion or record, if there is one before
 	// until; else it returns at until with ok false. It is how time passes. A
 	// record has a process that never invoked, a node or histories.World. It
-	// fails if the world is gone, or a node broke its contract.
+	// fails if the world is gone.
 	Wait(ctx context.Context, until histories.Time) (op histories.Op, ok bool, err error)
 
 	// Heal ends every fault at once, for a run that is cut short.

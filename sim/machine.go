@@ -6,10 +6,7 @@ import (
 	"io"
 	"maps"
 	mrand "math/rand/v2"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -47,6 +44,10 @@ type machine struct {
 
 	role string
 	term uint64
+
+	sent   int            // messages
+	second histories.Time // in which rings were counted
+	rings  int            // of timers
 
 	draws   map[string]*stream // of the node's own decisions, by name
 	entropy io.Reader          // its crypto/rand.Reader
@@ -184,30 +185,15 @@ func (w *World) step(m *machine, h int32, handle func()) {
 // attempt runs handle and tells whether it came back. A panic is the node's
 // end: none of the step's effects happened.
 func (w *World) attempt(m *machine, handle func()) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			m.env.End()
-			w.record(m.process, "panic", map[string]any{"error": fmt.Sprint(p), "stack": stack()})
-			m.broke = true
-			w.crash(m, "panic", map[string]any{"kind": "panic"})
-		}
-	}()
-	handle()
-	return true
-}
-
-// stack tells where the panic was: the functions and lines up to the node's
-// own, without the addresses, which differ from run to run.
-func stack() (lines []string) {
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
-	for {
-		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "sim.(*World).attempt") || !more {
-			return lines
-		}
-		lines = append(lines, fmt.Sprintf("%s %s:%d", f.Function, filepath.Base(f.File), f.Line))
+	p := node.Protect(handle)
+	if p == nil {
+		return true
 	}
+	m.env.End()
+	w.record(m.process, "panic", p)
+	m.broke = true
+	w.crash(m, "panic", map[string]any{"kind": "panic"})
+	return false
 }
 
 func (w *World) perform(m *machine, e *node.Effect) {
@@ -246,6 +232,7 @@ type role struct {
 func (w *World) answer(m *machine, e *node.Effect) {
 	c := m.reqs[e.Req]
 	if c == nil {
+		w.unclaimed(m, e)
 		return
 	}
 	delete(m.reqs, e.Req)
@@ -256,6 +243,18 @@ func (w *World) answer(m *machine, e *node.Effect) {
 		w.finish(c, histories.OK, e.Value, "", e.Ext)
 	default:
 		w.finish(c, histories.Fail, nil, e.Error, nil)
+	}
+}
+
+// unclaimed records an answer that breaks the contract: to a request of this
+// life that has its answer, or to one that no life was given. One of an earlier
+// life is nothing.
+func (w *World) unclaimed(m *machine, e *node.Effect) {
+	switch {
+	case e.Req > 0 && e.Req <= m.reqSeq:
+		w.record(m.process, "answered-twice", e.Unclaimed())
+	case m.life == 1:
+		w.record(m.process, "answered-unasked", e.Unclaimed())
 	}
 }
 
@@ -302,6 +301,7 @@ func (w *World) ring(ev *event) {
 		ev.probe.ends(handled)
 	default:
 		t.set = false
+		w.chargeTimer(m, t.name)
 		w.begin(m)
 		w.step(m, w.gaps.handler(ring, t.name), func() { m.proc.Timer(m.env, t.name) })
 	}

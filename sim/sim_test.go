@@ -1,10 +1,10 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +16,7 @@ import (
 
 // echo is a node that shows what its world does to it: it stores what it is
 // told, syncs when asked to, tells the others, and records what it hears.
-type echo struct{}
+type echo struct{ spin time.Duration }
 
 type told struct{ N int }
 
@@ -57,6 +57,16 @@ func (e *echo) Request(env *node.Env, r node.Request) {
 		env.After(time.Duration(n), "alarm")
 	case "silence":
 		return
+	case "again":
+		env.Reply(r, n)
+		env.Fail(r, "no")
+		env.Reply(r, 5)
+		return
+	case "stray":
+		env.Reply(node.Request{ID: 1000}, n)
+	case "spin":
+		e.spin = time.Duration(n)
+		env.After(0, "spin")
 	case "twice":
 		env.Reply(r, json.RawMessage(`{"a":1,"a":2}`))
 		return
@@ -72,6 +82,10 @@ func (e *echo) Receive(env *node.Env, from node.ID, m any) {
 }
 
 func (e *echo) Timer(env *node.Env, name string) {
+	if name == "spin" {
+		env.After(e.spin, name)
+		return
+	}
 	env.Record(name, env.Now)
 	env.After(100*time.Millisecond, name)
 }
@@ -220,7 +234,7 @@ func TestPanicIsRecordedAndEndsTheNode(t *testing.T) {
 	if got := b.ask("n1", "panic", 0); got.Type != histories.Info {
 		t.Errorf("the client of a node that panics gets %s", got.Type)
 	}
-	if got := b.records("n1", "panic"); len(got) != 1 || !strings.Contains(got[0], "echo).Request sim_test.go:") || strings.Contains(got[0], "0x") {
+	if got := b.records("n1", "panic"); len(got) != 1 || !strings.Contains(got[0], `"sim.(*echo).Request (sim/sim_test.go:`) || strings.Contains(got[0], "0x") {
 		t.Errorf("panic records %v: want one that tells where, without addresses", got)
 	}
 	if len(b.records("n1", "crash")) != 1 {
@@ -231,14 +245,67 @@ func TestPanicIsRecordedAndEndsTheNode(t *testing.T) {
 	}
 }
 
+// A world in which messages breed says so, once, and by whom.
 func TestMessageStormIsNamed(t *testing.T) {
 	b := cluster(t, 1, 4, nil)
-	b.ask("n1", "storm", 0)
-	var err error
-	for err == nil && b.Now() < histories.Time(time.Minute) {
-		_, _, err = b.Wait(context.Background(), b.Now().Add(time.Second))
+	b.Invoke(histories.Op{Type: histories.Invoke, F: "storm", Node: "n1", Value: histories.Encode(0)})
+	b.untilEnd("message-storm", `{"messages":100001,"most":"n`, `'s told"}`)
+	if len(b.records("n1", "sent")) < 100 {
+		t.Errorf("n1 recorded %d times that it had sent messages: want more than 100", len(b.records("n1", "sent")))
 	}
-	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("told")) {
-		t.Errorf("error %v: want one that names the message told", err)
+}
+
+// A timer that sets itself anew for now, for ever, ends the world too, and so
+// does one that lets hardly any time pass.
+func TestLivelockIsNamed(t *testing.T) {
+	for _, pause := range []int{0, 1, 10_000} {
+		b := cluster(t, 1, 2, nil)
+		b.Invoke(histories.Op{Type: histories.Invoke, F: "spin", Node: "n2", Value: histories.Encode(pause)})
+		if got := b.untilEnd("livelock", `{"handler":"Timer spin","times":20001}`); got.Node != "n2" {
+			t.Errorf("caught in a livelock is %s, want n2", got.Node)
+		}
+	}
+}
+
+// untilEnd lets time pass until the world has recorded why it ends.
+func (b *bench) untilEnd(f string, value ...string) histories.Op {
+	b.Helper()
+	for range 1_000_000 {
+		op, ok, err := b.Wait(context.Background(), b.Now().Add(time.Second))
+		if err != nil || !ok {
+			b.Fatalf("no record %s: %v", f, err)
+		}
+		b.log = append(b.log, op)
+		if op.Process != histories.World {
+			continue
+		}
+		for _, part := range value {
+			if op.F != f || !strings.Contains(string(op.Value), part) {
+				b.Errorf("the world records %s %s, want %s %s", op.F, op.Value, f, value)
+			}
+		}
+		return op
+	}
+	b.Fatalf("no record %s", f)
+	panic("unreachable")
+}
+
+// An answer to a request that has one is recorded, and so is one to a request
+// that never was; not what an earlier life was asked.
+func TestAnswers(t *testing.T) {
+	b := cluster(t, 1, 1, nil)
+	b.ask("n1", "again", 3)
+	b.ask("n1", "stray", 4)
+	if got, want := b.records("n1", "answered-twice"), []string{`{"request":1,"type":"fail","error":"no"}`, `{"request":1,"type":"ok","value":5}`}; !slices.Equal(got, want) {
+		t.Errorf("answered twice: %v, want %v", got, want)
+	}
+	if got, want := b.records("n1", "answered-unasked"), []string{`{"request":1000,"type":"ok","value":4}`}; !slices.Equal(got, want) {
+		t.Errorf("answered unasked: %v, want %v", got, want)
+	}
+	b.inject(fault(nemesis.Kill, "n1"))
+	b.cureFault(fault(nemesis.Kill, "n1"))
+	b.ask("n1", "stray", 5)
+	if got := len(b.records("n1", "answered-unasked")); got != 1 {
+		t.Errorf("%d answers to requests of nobody, want still 1: it may be of an earlier life", got)
 	}
 }

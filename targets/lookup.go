@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -111,6 +112,22 @@ func (t Target) CheckKinds() error {
 		check("permit", p.Anomaly)
 	}
 	return errors.Join(errs...)
+}
+
+// LogPatterns are those of lines that no healthy node writes into its log. An
+// error names the expressions that are none.
+func (t Target) LogPatterns() ([]*regexp.Regexp, error) {
+	patterns := slices.Clone(checker.LogPatterns)
+	var errs []error
+	for _, text := range t.Logs {
+		p, err := regexp.Compile(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("target %s: pattern of log lines %q: %w", t.Name, text, err))
+			continue
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns, errors.Join(errs...)
 }
 
 // Holds tells whether a promise or permit that needs the flags when holds for

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/targets"
 )
 
@@ -26,5 +27,17 @@ func TestCheckKinds(t *testing.T) {
 	}
 	if n := strings.Count(err.Error(), "no checker"); n != 2 {
 		t.Errorf("%d slips, want 2: %v", n, err)
+	}
+}
+
+// A target's own patterns come after those of all, and one that is none is named.
+func TestLogPatterns(t *testing.T) {
+	got, err := targets.Target{Logs: []string{"gave up"}}.LogPatterns()
+	if n := len(checker.LogPatterns); err != nil || len(got) != n+1 || got[n].String() != "gave up" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	_, err = targets.Target{Name: "x", Logs: []string{"fine", "a(", "b["}}.LogPatterns()
+	if err == nil || !strings.Contains(err.Error(), `target x: pattern of log lines "a("`) || !strings.Contains(err.Error(), `"b["`) {
+		t.Errorf("error %v, want one that names both", err)
 	}
 }

@@ -21,7 +21,11 @@ type Target struct {
 
 	New      func(node.Options) node.Node
 	Messages node.Codec
-	Flags    []Flag
+	Traffic  Traffic
+	// Logs are regular expressions of lines that no healthy node writes into its
+	// log, beside those that none of any target does (checker.LogPatterns).
+	Logs  []string
+	Flags []Flag
 
 	// Route is the rule by which clients choose a node; nil: process mod n.
 	Route func(Params) gen.Route
@@ -45,6 +49,19 @@ type Target struct {
 	Promises []Promise
 	Permits  []Permit
 	Bugs     []Bug
+}
+
+// Traffic bounds the messages between nodes: within any ten seconds, for each
+// node, PerOperation for each operation that is under way and PerSecond for
+// each second. Who sends more is in a message storm. Either has a default, in
+// place of 0.
+type Traffic struct{ PerOperation, PerSecond float64 }
+
+// OrDefault is t with the defaults, which leave room for an algorithm whose
+// nodes all speak to each other several times for an operation, and in each
+// tick of some 100 ms.
+func (t Traffic) OrDefault() Traffic {
+	return Traffic{cmp.Or(t.PerOperation, 20), cmp.Or(t.PerSecond, 100)}
 }
 
 // Flag is an option of a target, typed by the values it can have.

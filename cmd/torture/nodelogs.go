@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -10,29 +13,33 @@ import (
 	"github.com/torture-harness/torture/run"
 )
 
-// nodeLogs looks for words of doom in the nodes' logs. Checkers read no files,
-// so this one is made here.
+// nodeLogs looks for lines in the nodes' logs that no healthy node writes.
+// Checkers read no files, so they are read here. A simulated node has no log.
 func nodeLogs(dir string, tr *run.Trial) checker.Checker {
-	return checker.Func(func(context.Context, histories.History) checker.Result {
-		r := checker.Result{Checker: "logs", Verdict: checker.Valid}
-		for _, n := range tr.Nodes {
-			f, err := os.Open(filepath.Join(dir, "nodes", n, "log"))
-			if err != nil {
-				continue // a simulated node has none
-			}
-			found, matched, err := checker.MatchLogs(n, f, nil)
-			f.Close()
-			r.Anomalies = append(r.Anomalies, found...)
-			if matched > len(found) {
-				r.Truncated = map[string]int{found[0].Kind: r.Truncated[found[0].Kind] + matched - len(found)}
-			}
-			if err != nil {
-				r.Verdict, r.Why = checker.Unknown, err.Error()
-			}
+	patterns, err := tr.Target.LogPatterns()
+	var found []checker.Anomaly
+	more := 0
+	for _, n := range tr.Nodes {
+		if err != nil {
+			break
 		}
-		if len(r.Anomalies) > 0 {
-			r.Verdict = checker.Invalid
+		var f *os.File
+		if f, err = os.Open(filepath.Join(dir, "nodes", n, "log")); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+			continue
+		} else if err != nil {
+			break
 		}
-		return r
-	})
+		var lines []checker.Anomaly
+		var matched int
+		lines, matched, err = checker.MatchLogs(n, f, patterns)
+		f.Close()
+		found, more = append(found, lines...), more+matched-len(lines)
+	}
+	if err != nil && len(found) == 0 {
+		return checker.Func(func(context.Context, histories.History) checker.Result {
+			return checker.Result{Checker: "logs", Why: fmt.Sprintf("a node's log cannot be read: %v", err)}
+		})
+	}
+	return checker.Logs(found, more)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -45,4 +46,57 @@ func TestNoRecovery(t *testing.T) {
 			t.Errorf("%s was asked %v after the first", n, (at - begin).Duration())
 		}
 	}
+}
+
+// What a node owes its world and its clients is found broken by name, and
+// shrunk, whatever the target; and a panic tells where in the target it was.
+func TestContract(t *testing.T) {
+	for bug, words := range map[string][]string{
+		"answers-twice":   {"answered-twice", "answered a request again that had its answer (request "},
+		"takes-back":      {"answered-twice", "now with ok "},
+		"answers-anybody": {"answered-unasked", "answered a request that it was never given"},
+		"bounces":         {"message-storm", " under way: want ", " at most; n"},
+		"breeds":          {"message-storm", "and the world ended the run; most were n", "'s hello"},
+		"never-rests":     {"livelock", "is caught in a livelock: Timer tick was called 20001 times within a second"},
+		"panics":          {"node-panic", "index out of range [21] with length 0, in unruly.(*member).Timer (targets/unruly/node.go:"},
+	} {
+		t.Run(bug, func(t *testing.T) {
+			store := t.TempDir()
+			d := doOwn(t, "run", "unruly", "--bug", bug, "--world", "sim", "--seed", "1", "--nemesis", "none", "--time-limit", "10s", "--store", store)
+			d.want(t, exitInvalid, append(words, "INVALID  unruly/echo")...)
+			doOwn(t, "shrink", onlyRun(t, store), "--store", store).want(t, exitInvalid, words[0], "shrunk to ")
+		})
+	}
+	doOwn(t, "run", "unruly", "--world", "sim", "--seed", "1", "--store", t.TempDir()).want(t, exitValid)
+}
+
+// What no healthy node writes into its log makes a run invalid, and so does
+// what the target says none of its nodes does; the node and the line are named.
+func TestNodeLogs(t *testing.T) {
+	store := t.TempDir()
+	doOwn(t, "run", "unruly", "--world", "sim", "--seed", "1", "--store", store).want(t, exitValid)
+	dir := onlyRun(t, store)
+	healthy := `{"level":"info","msg":"booting","life":1}` + "\n" + `{"level":"warn","msg":"cut off a torn record","offset":8}` + "\n"
+	for line, said := range map[string]string{
+		"": "",
+		"panic: runtime error: index out of range": "panic: runtime",
+		"fatal error: concurrent map writes":       "fatal error: concurrent",
+		"WARNING: DATA RACE":                       "WARNING: DATA RACE",
+		"unruly: gave up on n3":                    "unruly: gave up on n3",
+	} {
+		put(t, filepath.Join(dir, "nodes", "n1", "log"), healthy)
+		put(t, filepath.Join(dir, "nodes", "n2", "log"), healthy+line+"\n"+healthy)
+		d := doOwn(t, "check", dir)
+		if line == "" {
+			d.want(t, exitValid)
+			continue
+		}
+		d.want(t, exitInvalid, "log-pattern", "n2, line 3 of its log: "+said)
+	}
+	// A log that cannot be read is not one that was.
+	if err := os.Remove(filepath.Join(dir, "nodes", "n2", "log")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "nodes", "n2", "log", "x"), "")
+	doOwn(t, "check", dir).want(t, exitUnknown, "a node's log cannot be read")
 }

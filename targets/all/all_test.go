@@ -170,6 +170,9 @@ func TestDeclarations(t *testing.T) {
 			if able := slices.Contains(target.Faults, nemesis.Membership); able != (target.Leave != "") || able != (target.Join != "") || able != (target.Members != "") {
 				t.Errorf("membership among the faults, and operations that leave, join and list members: it has some, want all or none")
 			}
+			if _, err := target.LogPatterns(); err != nil {
+				t.Error(err)
+			}
 			kinds := func(what string, under []nemesis.Kind) {
 				for _, k := range under {
 					if !slices.Contains(target.Faults, k) {

@@ -22,6 +22,7 @@ var Target = targets.Target{
 
 	New:      New,
 	Messages: Messages,
+	Traffic:  targets.Traffic{PerOperation: 8, PerSecond: 80}, // some three times what it has been seen to need
 	Flags: []targets.Flag{
 		{Name: "reads", Doc: "who serves reads: the replicas, which may be behind, or the primary alone", Values: []string{"replica", "primary"}},
 		{Name: "sync", Doc: "how many replicas must hold a write before it is acknowledged: none, one, or what makes a majority with the primary", Values: []string{"none", "one", "quorum"}},

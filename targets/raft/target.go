@@ -20,6 +20,7 @@ var Target = targets.Target{
 
 	New:      New,
 	Messages: Messages,
+	Traffic:  targets.Traffic{PerOperation: 12, PerSecond: 80}, // some three times what it has been seen to need
 	Flags: []targets.Flag{
 		{Name: "reads", Doc: "how a read is made sure to be fresh: through the log, by a read index, or by the leader's lease", Values: []string{"log", "index", "lease"}},
 		{Name: "snapshot-every", Doc: "entries from one snapshot of the state, and compaction of the log, to the next", Values: []string{"200", "20", "50", "1000", "10000"}},

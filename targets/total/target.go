@@ -16,6 +16,7 @@ var Target = targets.Target{
 
 	New:      New,
 	Messages: Messages,
+	Traffic:  targets.Traffic{PerOperation: 4, PerSecond: 40}, // some three times what it has been seen to need
 	Faults:   faults,
 	Primary:  "sequencer",
 

@@ -19,8 +19,11 @@ type hello struct{}
 var Messages = node.Messages(hello{})
 
 type member struct {
-	bug  string
-	life int
+	bug    string
+	life   int
+	ticks  int
+	echoed []node.Request // since the last tick
+	seen   []int
 }
 
 // New makes a node.
@@ -35,19 +38,51 @@ func (m *member) Start(env *node.Env) {
 }
 
 func (m *member) Request(env *node.Env, r node.Request) {
-	if m.bug == "deaf-after-restart" && m.life > 1 {
+	switch {
+	case m.bug == "deaf-after-restart" && m.life > 1:
 		return
-	}
-	if r.F != "echo" {
+	case r.F != "echo":
 		env.Fail(r, fmt.Sprintf("there is no operation %q", r.F))
 		return
+	case m.bug == "takes-back":
+		env.Fail(r, "busy")
+		env.Reply(r, r.Value)
+		return
+	case m.bug == "answers-anybody":
+		env.Reply(node.Request{ID: r.ID + 1000}, r.Value)
 	}
 	env.Reply(r, r.Value)
+	m.echoed = append(m.echoed, r)
 }
 
-func (m *member) Receive(*node.Env, node.ID, any) {}
+func (m *member) Receive(env *node.Env, from node.ID, _ any) {
+	switch m.bug {
+	case "bounces":
+		env.Send(from, hello{})
+	case "breeds":
+		env.Broadcast(hello{})
+	case "loops":
+		for m.ticks > 20 { // for ever
+			m.life++
+		}
+	}
+}
 
 func (m *member) Timer(env *node.Env, _ string) {
+	m.ticks++
 	env.BroadcastOthers(hello{})
+	late := m.ticks > 20
+	switch {
+	case m.bug == "answers-twice":
+		for _, r := range m.echoed {
+			env.Reply(r, r.Value)
+		}
+	case m.bug == "panics" && late:
+		m.seen[m.ticks]++
+	case m.bug == "never-rests" && late:
+		env.After(0, "tick")
+		return
+	}
+	m.echoed = m.echoed[:0]
 	env.After(tick, "tick")
 }

@@ -21,6 +21,7 @@ var Target = targets.Target{
 
 	New:      New,
 	Messages: Messages,
+	Logs:     []string{`\bunruly: gave up\b`},
 	Faults:   faults,
 
 	Workloads: []targets.Workload{{
@@ -41,6 +42,48 @@ var Target = targets.Target{
 		Workload:  "echo",
 		Under:     []nemesis.Kind{nemesis.Kill},
 		Anomalies: []string{"no-recovery"},
+		Within:    5,
+	}, {
+		Name:      "answers-twice",
+		Doc:       "A node answers each request again in its next tick.",
+		Workload:  "echo",
+		Anomalies: []string{"answered-twice"},
+		Within:    5,
+	}, {
+		Name:      "takes-back",
+		Doc:       "A node refuses a request and then answers it.",
+		Workload:  "echo",
+		Anomalies: []string{"answered-twice"},
+		Within:    5,
+	}, {
+		Name:      "answers-anybody",
+		Doc:       "A node answers requests that it was never given.",
+		Workload:  "echo",
+		Anomalies: []string{"answered-unasked"},
+		Within:    5,
+	}, {
+		Name:      "bounces",
+		Doc:       "Each message is answered by another, for ever.",
+		Workload:  "echo",
+		Anomalies: []string{"message-storm"},
+		Within:    5,
+	}, {
+		Name:      "breeds",
+		Doc:       "Each message is answered by one to everybody, so that they breed.",
+		Workload:  "echo",
+		Anomalies: []string{"message-storm"},
+		Within:    5,
+	}, {
+		Name:      "never-rests",
+		Doc:       "A timer sets itself anew for now, for ever.",
+		Workload:  "echo",
+		Anomalies: []string{"livelock"},
+		Within:    5,
+	}, {
+		Name:      "panics",
+		Doc:       "A timer reads beyond the end of a list.",
+		Workload:  "echo",
+		Anomalies: []string{"node-panic"},
 		Within:    5,
 	}},
 }
