@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -27,17 +26,32 @@ import (
 //	             comes before the one that appends the next element, that before
 //	             the writer, and that before the reader
 //
-// or -process if both are of one process. These are all that can be wrong with
-// one list under strict serializability if each transaction is one operation.
-// Cycles through several lists, or through several operations of a transaction
-// (lost updates, intermediate reads), are not looked for.
-func Appends() Checker {
+// or -process if both are of one process; and of transactions of several
+// operations
+//
+//	internal     a transaction does not find what it found and appended before
+//	G1b          a read shows some of what a transaction appended, and not the rest
+//	G0           an element lies between two that one transaction appended
+//	lost-update  two transactions read the same list and append to it
+//	G-single-item
+//	             an element lies between what a transaction read and what it
+//	             appended
+//
+// These are all that can be wrong with one list under strict serializability.
+// Cycles through several lists are not looked for.
+func Appends(o AppendsOptions) Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		a := appends{findings: find("append"), h: h, lists: map[string]*appendList{}}
-		a.looked("each list: its order, its reads, and real time")
-		a.skipped("cycles over several lists")
 		if err := a.read(); err != nil {
 			return unknown("append", err)
+		}
+		a.looked("each list: strict serializability")
+		undecided := ""
+		if op, found := a.across(); found {
+			a.skipped("cycles over several lists")
+			if !o.EachList {
+				undecided = fmt.Sprintf("cycles over several lists are not looked for, and where transactions are over several and at the same time, as that of op %d, there may be some", op)
+			}
 		}
 		reads := 0
 		for _, key := range sortedKeys(a.lists) {
@@ -45,7 +59,7 @@ func Appends() Checker {
 			a.judge(key, a.lists[key])
 		}
 		a.stats["lists"], a.stats["reads"] = len(a.lists), reads
-		r := a.result("")
+		r := a.result(undecided)
 		if reads == 0 {
 			r.vacuous("no list was read")
 		}
@@ -53,10 +67,17 @@ func Appends() Checker {
 	})
 }
 
+// AppendsOptions say what was promised.
+type AppendsOptions struct {
+	// EachList is strict-serializable, and no more was promised of several.
+	EachList bool `json:"each-list,omitempty"`
+}
+
 type appends struct {
 	*findings
 	h     histories.History
 	lists map[string]*appendList
+	txns  []appendTxn // in the order of their invocations
 }
 
 type appendList struct {
@@ -65,6 +86,8 @@ type appendList struct {
 	acked   []int32 // elements, in the order of their appends' completions
 	reads   []listRead
 	known   []listKnown // elements, in the order of by
+	txns    []*listTxn
+	by      map[int32]*listTxn // who appended an element, if it did not fail
 }
 
 // listKnown is the first op that shows that an element is in the list: the end
@@ -92,7 +115,7 @@ type listRead struct {
 func (a *appends) list(key []byte) *appendList {
 	l := a.lists[string(key)]
 	if l == nil {
-		l = &appendList{writers: map[int32]listWriter{}}
+		l = &appendList{writers: map[int32]listWriter{}, by: map[int32]*listTxn{}}
 		a.lists[string(key)] = l
 	}
 	return l
@@ -119,31 +142,42 @@ func (a *appends) txn(begin, end int, outcome histories.Type) (err error) {
 	wrong := func(i int) error {
 		return fmt.Errorf("op %d (txn): value %.80s: want a list of [\"append\" or \"r\", key, value]", i, h.Value(i))
 	}
-	mops := func(i int, yield func(kind, key, value []byte) error) {
+	// mops reads the operations of op i: an append has a key and an element, a
+	// read a key and, once it is answered, a list.
+	mops := func(i int, yield func(n int, appends bool, key, value []byte) error) (n int) {
 		array := elements(h.Value(i), func(mop []byte) {
-			var part [3][]byte
-			n := 0
-			ok := elements(mop, func(e []byte) {
-				if n < 3 {
-					part[n] = e
-				}
-				n++
-			})
+			part, size := parts(mop)
+			appends := string(part[0]) == `"append"`
 			switch {
 			case err != nil:
-			case !ok || n != 3 || string(part[0]) != `"append"` && string(part[0]) != `"r"`:
+			case size != 3 && !(size == 2 && !appends && h.Type(i) == histories.Invoke) || !appends && string(part[0]) != `"r"`:
 				err = wrong(i)
 			default:
-				err = yield(bytes.Trim(part[0], `"`), part[1], part[2])
+				err = yield(n, appends, part[1], part[2])
 			}
+			n++
 		})
 		if !array && err == nil {
 			err = wrong(i)
 		}
+		return n
 	}
-	mops(begin, func(kind, key, value []byte) error {
+	type asked struct {
+		appends bool
+		key     string
+	}
+	var all []asked
+	own := map[string]*listTxn{}
+	mops(begin, func(_ int, appends bool, key, value []byte) error {
 		l := a.list(key)
-		if string(kind) != "append" {
+		all = append(all, asked{appends, string(key)})
+		t := own[string(key)]
+		if t == nil {
+			t = &listTxn{begin: begin, end: end, process: h.Process(begin)}
+			own[string(key)] = t
+			l.txns = append(l.txns, t)
+		}
+		if !appends {
 			return nil
 		}
 		id := l.ids.of(value)
@@ -151,28 +185,41 @@ func (a *appends) txn(begin, end int, outcome histories.Type) (err error) {
 			return fmt.Errorf("op %d appends %s to %s again, after op %d: elements must be unique", begin, value, key, first.begin)
 		}
 		l.writers[id] = listWriter{begin, end, outcome, h.Process(begin)}
+		if outcome != histories.Fail {
+			t.appends, l.by[id] = append(t.appends, id), t
+		}
 		if outcome == histories.OK {
 			l.acked = append(l.acked, id)
 		}
 		return nil
 	})
-	if err != nil || outcome != histories.OK {
+	if err != nil || outcome == histories.Fail {
 		return err
 	}
-	own := map[string]bool{}
-	mops(end, func(kind, key, value []byte) error {
-		if string(kind) == "append" {
-			own[string(key)] = true
+	a.txns = append(a.txns, appendTxn{begin, end, len(own) > 1})
+	if outcome != histories.OK {
+		return nil
+	}
+	n := mops(end, func(n int, appends bool, key, value []byte) error {
+		if n >= len(all) || all[n] != (asked{appends, string(key)}) {
+			return fmt.Errorf("op %d (txn): value %.80s: its operation %d is not the one that op %d asked for: %.80s", end, h.Value(end), n, begin, h.Value(begin))
+		}
+		l, t := a.list(key), own[string(key)]
+		if appends {
+			a.within(keyName(string(key)), l, t, nil)
 			return nil
 		}
-		l := a.list(key)
-		r := listRead{begin: begin, end: end, process: h.Process(begin), final: h.Final(begin), own: own[string(key)]}
+		r := listRead{begin: begin, end: end, process: h.Process(begin), final: h.Final(begin), own: t.own > 0}
 		if !null(value) && !elements(value, func(e []byte) { r.ids = append(r.ids, l.ids.of(e)) }) {
 			return wrong(end)
 		}
 		l.reads = append(l.reads, r)
+		a.within(keyName(string(key)), l, t, &r)
 		return nil
 	})
+	if err == nil && n < len(all) {
+		err = fmt.Errorf("op %d (txn): value %.80s: it answers %d of the %d operations that op %d asked for", end, h.Value(end), n, len(all), begin)
+	}
 	return err
 }
 
@@ -187,6 +234,7 @@ func (a *appends) judge(key string, l *appendList) {
 	told.empty(len(l.ids.texts))
 	l.know()
 	a.ordered(name, l, longest)
+	a.atomic(name, l, longest)
 	for _, r := range l.reads {
 		seen.empty(len(l.ids.texts))
 		for _, id := range r.ids {

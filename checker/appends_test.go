@@ -94,7 +94,7 @@ func TestAppendsAgreeWithDefinition(t *testing.T) {
 			}
 			lost = lost || later && !shown
 		}
-		res := Appends().Check(t.Context(), h)
+		res := Appends(AppendsOptions{}).Check(t.Context(), h)
 		if reads == 0 {
 			return
 		}
@@ -114,7 +114,135 @@ func TestAppendsAgreeWithDefinition(t *testing.T) {
 		seen[res.Verdict.String()]++
 	})
 	t.Log(seen)
-	if len(seen) != 2+len(Kinds("append")) {
+	if len(seen) != 2+len(Kinds("append"))-len(ofTransactions) {
 		t.Errorf("%v", seen)
+	}
+}
+
+// ofTransactions are the kinds that take transactions of several operations.
+var ofTransactions = []string{"internal", "G0", "G1b", "lost-update", "G-single-item"}
+
+// txnModel is the definition of one list, for transactions of several
+// operations: +e appends, any other text is read, separated by semicolons.
+var txnModel = Model[string, string]{
+	Step: func(s, txn string) (string, bool) {
+		for mop := range strings.SplitSeq(txn, ";") {
+			if e, appends := strings.CutPrefix(mop, "+"); appends {
+				s = strings.TrimPrefix(s+","+e, ",")
+			} else if s != mop {
+				return s, false
+			}
+		}
+		return s, true
+	},
+}
+
+// txnOf is what txnModel makes of the value of a transaction; without reads,
+// if they were not answered.
+func txnOf(value json.RawMessage, reads bool) string {
+	var mops [][]json.RawMessage
+	if err := json.Unmarshal(value, &mops); err != nil {
+		panic(err)
+	}
+	var all []string
+	for _, m := range mops {
+		if string(m[0]) == `"append"` {
+			all = append(all, "+"+string(m[2]))
+		} else if reads {
+			all = append(all, strings.Trim(string(m[2]), "[]"))
+		}
+	}
+	return strings.Join(all, ";")
+}
+
+// Transactions of several operations on one list are judged as by definition:
+// each at one moment.
+func TestTransactionsAgreeWithDefinition(t *testing.T) {
+	seen := map[string]int{}
+	random(t, 12000, func(t *testing.T, r *rand.Rand) {
+		n := 0
+		var list []string
+		ops := clients(r, 2+r.IntN(5), func() (string, json.RawMessage) {
+			var mops []string
+			for range 1 + r.IntN(3) {
+				if r.IntN(2) == 0 {
+					n++
+					mops = append(mops, fmt.Sprintf(`["append","x",%d]`, n))
+				} else {
+					mops = append(mops, `["r","x",null]`)
+				}
+			}
+			return "txn", raw("[%s]", strings.Join(mops, ","))
+		}, func(_ string, v json.RawMessage) (json.RawMessage, bool) {
+			if r.IntN(10) == 0 {
+				return nil, false
+			}
+			before, wrong := slices.Clone(list), r.IntN(4) == 0
+			var mops []string
+			for mop := range strings.SplitSeq(txnOf(v, true), ";") {
+				e, appends := strings.CutPrefix(mop, "+")
+				switch i := len(list); {
+				case appends && wrong && i > 0 && r.IntN(3) == 0: // behind what another appends next
+					list = slices.Insert(list, i-1, e)
+				case appends:
+					list = append(list, e)
+				}
+				if appends {
+					mops = append(mops, fmt.Sprintf(`["append","x",%s]`, e))
+					continue
+				}
+				shown := list
+				switch k := r.IntN(8); {
+				case wrong && k == 0:
+					shown = before
+				case wrong && k == 1 && len(list) > 0:
+					shown = list[:len(list)-1]
+				case wrong && k == 2:
+					shown = append(slices.Clone(list), fmt.Sprint(1+r.IntN(n+1)))
+				}
+				mops = append(mops, fmt.Sprintf(`["r","x",[%s]]`, strings.Join(shown, ",")))
+			}
+			return raw("[%s]", strings.Join(mops, ",")), true
+		})
+		finish(ops, r.IntN(2*len(ops)))
+		h := historyOf(t, ops)
+		var part []span[string]
+		reads := false
+		for _, c := range h.Calls() {
+			s := span[string]{begin: c.Invoke.Index, end: c.Complete.Index, process: c.Invoke.Process}
+			switch c.Complete.Type {
+			case histories.Fail:
+				continue
+			case histories.OK:
+				s.call = txnOf(c.Complete.Value, true)
+				reads = reads || strings.Contains(string(c.Complete.Value), `"r"`)
+			default:
+				s.end, s.call = never, txnOf(c.Invoke.Value, false)
+				if s.call == "" {
+					continue
+				}
+			}
+			part = append(part, s)
+		}
+		res := Appends(AppendsOptions{}).Check(t.Context(), h)
+		if !reads {
+			return
+		}
+		if want := linearizable(txnModel, part, "", make([]bool, len(part))); (res.Verdict == Valid) != want || res.Verdict == Unknown {
+			t.Errorf("%v %+v, by definition %v%s", res.Verdict, res.Anomalies, want, show(h))
+		}
+		for _, a := range res.Anomalies {
+			checkAnomaly(t, res, a, h)
+		}
+		for _, kind := range kindsIn(res) {
+			seen[kind]++
+		}
+		seen[res.Verdict.String()]++
+	})
+	t.Log(seen)
+	for _, kind := range append(ofTransactions, "valid", "invalid") {
+		if seen[kind] < 20 {
+			t.Errorf("%s: seen %d times", kind, seen[kind])
+		}
 	}
 }

@@ -23,7 +23,7 @@ var kindsOf = map[string][]string{
 	"set":      {"revived", "unexpected", "lost", "never-read"},
 	"set-full": {"revived", "unexpected", "duplicated", "lost", "stale"},
 	"append": {
-		"garbage-read", "duplicate-elements", "G1a", "incompatible-order", "lost-append",
+		"garbage-read", "duplicate-elements", "G1a", "incompatible-order", "internal", "lost-append", "G0", "G1b", "lost-update", "G-single-item",
 		"G0-process", "G1c-process", "G-single-item-process", "G0-realtime", "G1c-realtime", "G-single-item-realtime",
 	},
 	"unhandled-exceptions": {},

@@ -295,7 +295,7 @@ func TestNullIsAnEmptySet(t *testing.T) {
 // An element that is there twice is at its first place.
 func TestDuplicateElementsAreInOrder(t *testing.T) {
 	h := compactly(t, `0 txn [["append",1,1]]; 0 txn [["append",1,2]]; 0 txn [["r",1,[1,2,1]]]`)
-	if got := kindsIn(Appends().Check(t.Context(), h)); !slices.Equal(got, []string{"duplicate-elements"}) {
+	if got := kindsIn(Appends(AppendsOptions{}).Check(t.Context(), h)); !slices.Equal(got, []string{"duplicate-elements"}) {
 		t.Errorf("found %v", got)
 	}
 }

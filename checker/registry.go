@@ -29,7 +29,7 @@ var registry = map[string]maker{
 	"raft":                 make1("recovery", Raft),
 	"set":                  {nil, func(options) (Checker, error) { return Set(), nil }},
 	"set-full":             make1("linearizable settles", SetFull),
-	"append":               {nil, func(options) (Checker, error) { return Appends(), nil }},
+	"append":               make1("each-list", Appends),
 	"unhandled-exceptions": {nil, func(options) (Checker, error) { return Exceptions(), nil }},
 	"versioned-register":   {nil, func(options) (Checker, error) { return Versioned(), nil }},
 	"stats":                make1("faults min-ops exempt", Stats),

@@ -50,7 +50,7 @@ var Target = targets.Target{
 			Ops:   func(p targets.Params) gen.Generator { return gen.Appends(p.KeyDist(gen.Exponential(10, 3)), 128) },
 			Final: func(p targets.Params, node string) []targets.FinalOp { return inTheEnd(p, node) },
 			Checker: func(p targets.Params) checker.Checker {
-				return checker.All("append", replication(p), withoutLogs(checker.Appends()))
+				return checker.All("append", replication(p), withoutLogs(checker.Appends(checker.AppendsOptions{EachList: true})))
 			},
 		},
 	},
@@ -59,7 +59,7 @@ var Target = targets.Target{
 		promises("register", "linearizable per key"),
 		promises("cas", "linearizable per key"),
 		promises("set", "no element lost that was acknowledged, and no read that misses one"),
-		promises("append", "no transaction lost that was acknowledged"),
+		promises("append", "each list strict-serializable, and no transaction lost that was acknowledged"),
 	),
 
 	Permits: []targets.Permit{{

@@ -48,14 +48,14 @@ var Target = targets.Target{
 			Doc:     "transactions that append to lists and read them",
 			Ops:     func(p targets.Params) gen.Generator { return gen.Appends(p.KeyDist(gen.Uniform(keys)), 100) },
 			Final:   asked(gen.Op{F: "txn", Value: json.RawMessage(`[["r",0,null],["r",1,null],["r",2,null],["r",3,null],["r",4,null]]`)}),
-			Checker: check("append", checker.Appends()),
+			Checker: check("append", checker.Appends(checker.AppendsOptions{EachList: true})),
 		},
 	},
 	Promises: slices.Concat(
 		promises("register", "linearizable per key"),
 		promises("cas", "linearizable per key"),
 		promises("set", "linearizable"),
-		promises("append", "strict-serializable"),
+		promises("append", "each list strict-serializable"),
 	),
 	Permits: []targets.Permit{{
 		Anomaly: "stale-read",
