@@ -101,7 +101,7 @@ func TestBadSchedule(t *testing.T) {
 		{"no JSON", "kill n1\n", []string{"schedule.jsonl:1"}},
 		{"version", `{"schedule":9}` + "\n" + kill, []string{"schedule.jsonl:1: field schedule", "9"}},
 		{"kind", strings.Replace(kill, `"kind":"kill"`, `"kind":"maim"`, 1), []string{"schedule.jsonl: op 0", `"maim"`}},
-		{"foreign parameter", strings.Replace(kill, `["n1"]`, `["n1"],"params":{"drop":{"n1":["n2"]}}`, 1), []string{"schedule.jsonl: op 0", "kill has no params.drop: it has none"}},
+		{"foreign parameter", strings.Replace(kill, `["n1"]`, `["n1"],"params":{"drop":{"n1":["n2"]}}`, 1), []string{"schedule.jsonl: op 0", "kill has no params.drop: it has at"}},
 		{"no link", strings.NewReplacer("kill", "delay", `"targets":["n1"]`, `"params":{"delay":"1s","from":"n1","to":"n9"}`).Replace(kill), []string{"schedule.jsonl: op 0", `"n9"`}},
 		{"node", strings.Replace(kill, "n1", "n9", 1), []string{"schedule.jsonl: op 0", `"n9"`}},
 	} {
