@@ -60,7 +60,7 @@ func TestValidateFault(t *testing.T) {
 		{`{"id":"50%d","kind":"kill"}`, "fault 50%d: kill needs targets"},
 		{`{"kind":"kill","targets":["n1"]}`, "it has no id"},
 		{`{"id":"a","kind":"flood","targets":["n1"]}`, `fault "flood" is unknown`},
-		{`{"id":"a","kind":"kill","targets":["n1"],"params":{"delay":"1s"}}`, "kill has no params.delay: it has none"},
+		{`{"id":"a","kind":"kill","targets":["n1"],"params":{"delay":"1s"}}`, "kill has no params.delay: it has at"},
 		{`{"id":"a","kind":"kill","target":["n1"]}`, `unknown field "target"`},
 		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"dealy":"1s"}}`, "delay has no params.dealy: it has delay, from, jitter, to"},
 		{`{"id":"a","kind":"delay","targets":["n1"],"params":{"delay":"1s","drop":{"n1":["n2"]},"rate":0}}`, "delay has no params.drop, params.rate: it has delay, from, jitter, to"},
