@@ -72,7 +72,7 @@ func (w *World) nemesis(op histories.Op) {
 		w.log.Debug(op.F, zap.String("fault", f.ID), zap.Duration("elapsed", time.Since(begun)), zap.Bool("verified", e.Verified), zap.Error(err))
 		w.out.put(op, 0)
 		if !inject {
-			w.cured(f.ID, err)
+			w.cured(f.ID, e.Verified)
 		}
 	})
 }
@@ -143,12 +143,13 @@ func (w *World) held() (ls leases, version uint64, changed <-chan struct{}) {
 }
 
 // cured records that nothing is in force any more, when that is so: a cure that
-// could not be carried out leaves that open until it is tried again.
-func (w *World) cured(id string, err error) {
+// was not carried out, or not seen at the victims, leaves that open until it is
+// tried again.
+func (w *World) cured(id string, seen bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.curing--
-	if delete(w.uncured, id); err != nil {
+	if delete(w.uncured, id); !seen {
 		w.uncured[id] = true
 	}
 	if w.curing == 0 && len(w.leases) == 0 && len(w.uncured) == 0 {

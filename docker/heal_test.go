@@ -9,15 +9,15 @@ import (
 	"github.com/torture-harness/torture/nemesis"
 )
 
-// The world is healed when every cure was carried out, not when it was asked
-// for.
+// The world is healed when every cure was carried out and seen, not when it was
+// asked for.
 func TestHealedWhenCured(t *testing.T) {
-	var fails atomic.Bool
+	var fails, silent atomic.Bool
 	w := fakeWorld(t, nil, func(node string, r agent.Request) agent.Response {
 		if r.Rules != nil && fails.Load() {
 			return agent.Response{Error: "no"}
 		}
-		return through(node, r, true)
+		return through(node, r, !silent.Load())
 	})
 	f := fault("l", nemesis.Loss, nemesis.Params{Probability: 0.5}, "n1")
 	heals := func(op histories.Op) (n int) {
@@ -44,6 +44,15 @@ func TestHealedWhenCured(t *testing.T) {
 	}
 	if n := heals(nemesis.CureOp(f)); n != 1 {
 		t.Errorf("%d heals after the last cure, want 1", n)
+	}
+	heals(nemesis.InjectOp(f))
+	silent.Store(true)
+	if n := heals(nemesis.CureOp(f)); n != 0 {
+		t.Error("healed by a cure after which nothing arrives")
+	}
+	silent.Store(false)
+	if n := heals(nemesis.CureOp(f)); n != 1 {
+		t.Errorf("%d heals when the cure was seen at last, want 1", n)
 	}
 	heals(nemesis.InjectOp(f))
 	fails.Store(true)
