@@ -166,8 +166,11 @@ func registers(name, doc string, ops func(gen.KeyDist) gen.Generator) targets.Wo
 	}
 }
 
+// replication promises copies by its own count, not by the node's: one slip
+// must not move both.
 func replication(p targets.Params) checker.Checker {
-	o := checker.PrimaryReplicaOptions{Copies: copies(p.Options.Flag("sync"), len(p.Nodes))}
+	majority := len(p.Nodes)/2 + 1
+	o := checker.PrimaryReplicaOptions{Copies: map[string]int{"one": min(1, len(p.Nodes)-1), "quorum": majority - 1}[p.Options.Flag("sync")]}
 	if atPrimary(p) {
 		o.Reads = "primary"
 	}
