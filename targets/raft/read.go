@@ -50,7 +50,7 @@ func (n *replica) confirmed(env *node.Env, r etcd.ReadState) {
 		return
 	}
 	c := parseName(name)
-	if i, ok := n.waiter(c.seq); ok && c.life == n.life && c.origin == string(env.ID) {
+	if i, ok := n.waiter(c.seq); ok && c.life == n.life && c.origin == string(env.ID) && n.waiting[i].byIndex {
 		n.waiting[i].index = r.Index
 	}
 }
