@@ -13,7 +13,8 @@ import (
 //
 //	answered-twice   {"request","type",…}  an answer to a request that has one
 //	answered-unasked {"request","type",…}  an answer to no request
-//	livelock         {"handler","times"}   handlers that run for ever
+//	livelock         {"handler","times"}   a handler that is called for ever or,
+//	                                       without times, that does not return
 func Contract() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("contract")

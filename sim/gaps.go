@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/torture-harness/torture/nemesis"
 	"github.com/torture-harness/torture/node"
@@ -48,7 +49,8 @@ func (g gap) weight() float64 {
 
 // gaps counts the classes of gaps of a run.
 type gaps struct {
-	names    []string // of handlers
+	naming   sync.Mutex // of names, where Handling reads what others write
+	names    []string   // of handlers
 	handlers map[handler]int32
 	classes  []classes // by handler
 }
@@ -85,7 +87,9 @@ func (g *gaps) handler(kind uint8, name string) int32 {
 	k := slices.Index(g.names, full)
 	if k < 0 {
 		k = len(g.names)
+		g.naming.Lock()
 		g.names, g.classes = append(g.names, full), append(g.classes, classes{})
+		g.naming.Unlock()
 	}
 	g.handlers[h] = int32(k)
 	return int32(k)

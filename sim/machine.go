@@ -161,7 +161,7 @@ func (e *entropy) Read(p []byte) (int, error) {
 // step lets a node handle one event and carries out what it asked for, in
 // order, until it is done or the node's hour has come. h names the step.
 func (w *World) step(m *machine, h int32, handle func()) {
-	if !w.attempt(m, handle) {
+	if !w.attempt(m, h, handle) {
 		return
 	}
 	effects := m.env.End()
@@ -182,10 +182,12 @@ func (w *World) step(m *machine, h int32, handle func()) {
 	}
 }
 
-// attempt runs handle and tells whether it came back. A panic is the node's
-// end: none of the step's effects happened.
-func (w *World) attempt(m *machine, handle func()) (ok bool) {
+// attempt runs handle, which is handler h, and tells whether it came back. A
+// panic is the node's end: none of the step's effects happened.
+func (w *World) attempt(m *machine, h int32, handle func()) (ok bool) {
+	w.handling.begin(w.steps, h, m)
 	p := node.Protect(handle)
+	w.handling.end()
 	if p == nil {
 		return true
 	}

@@ -75,7 +75,7 @@ func (w *World) members(m *machine) (names []string, ok bool) {
 		return nil, false
 	}
 	w.begin(m)
-	asked := w.attempt(m, func() { m.proc.Request(m.env, node.Request{F: w.cfg.Members}) })
+	asked := w.attempt(m, asking, func() { m.proc.Request(m.env, node.Request{F: w.cfg.Members}) })
 	if !asked {
 		return nil, false
 	}

@@ -58,6 +58,7 @@ type World struct {
 	gaps      gaps
 	streams   map[string]*stream
 	lender    lender
+	handling  handling
 	entropy   io.Reader // crypto/rand.Reader as it was
 
 	done []histories.Op // completions and records not yet handed out

@@ -309,3 +309,50 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%d answers to requests of nobody, want still 1: it may be of an earlier life", got)
 	}
 }
+
+// Others may see which handler is under way, and whether it is still the same.
+func TestHandling(t *testing.T) {
+	inside, out := make(chan bool), make(chan bool)
+	b := cluster(t, 1, 2, func(c *Config) {
+		sound := c.New
+		c.New = func() node.Node { return &waiting{sound(), inside, out} }
+	})
+	if n, handler, step := b.Handling(); n != "" || handler != "" || step != 0 {
+		t.Errorf("between steps %s is in %s, step %d", n, handler, step)
+	}
+	over := make(chan bool)
+	go func() {
+		defer close(over)
+		for range 2 {
+			b.Invoke(histories.Op{Type: histories.Invoke, F: "wait", Node: "n2", Value: histories.Encode(0)})
+		}
+	}()
+	var steps [2]uint64
+	for i := range steps {
+		<-inside
+		n, handler, step := b.Handling()
+		if n != "n2" || handler != "Request wait" {
+			t.Errorf("%s is in %s: want n2 in Request wait", n, handler)
+		}
+		if _, _, still := b.Handling(); still != step {
+			t.Errorf("step %d became %d while a node was in it", step, still)
+		}
+		steps[i] = step
+		out <- true
+	}
+	<-over
+	if steps[0] == steps[1] {
+		t.Error("two steps have one number")
+	}
+}
+
+// waiting is a node whose requests wait for the test.
+type waiting struct {
+	node.Node
+	inside, out chan bool
+}
+
+func (w *waiting) Request(*node.Env, node.Request) {
+	w.inside <- true
+	<-w.out
+}

@@ -174,7 +174,11 @@ func (a *app) bring(ctx context.Context, t targets.Target, m histories.Manifest,
 	if err != nil {
 		return k
 	}
-	k.run, k.err = a.conduct(context.WithoutCancel(ctx), tr, nil)
+	if f.Stuck {
+		k.run, k.err = a.conductApart(context.WithoutCancel(ctx), m)
+	} else {
+		k.run, k.err = a.conduct(context.WithoutCancel(ctx), tr, nil)
+	}
 	if k.run == nil {
 		return k
 	}

@@ -49,7 +49,7 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
 			code, hits, done := exitValid, 0, 0
-			for ; done < times && ctx.Err() == nil; done++ {
+			for ; done < times && ctx.Err() == nil && !a.stuck; done++ {
 				again, err := run.NewTrial(tr.Target, tr.Manifest, tr.Script)
 				if err != nil {
 					return err
@@ -75,7 +75,9 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			if times > 1 {
 				fmt.Fprintf(a.stderr, "%d of %d replays were invalid\n", hits, done)
 			}
-			if done < times {
+			if done < times && a.stuck {
+				fmt.Fprintf(a.stderr, "%d of %d replays were not begun: in this process a handler is still running\n", times-done, times)
+			} else if done < times {
 				fmt.Fprintf(a.stderr, "interrupted: %d of %d replays were not begun\n", times-done, times)
 				code = graver(code, exitUnknown)
 			}

@@ -57,6 +57,9 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	if r.Verdict != checker.Invalid {
 		return nil, fmt.Errorf("%s is %s: only a run with an anomaly can be shrunk", dir, r.Verdict)
 	}
+	if handler := endless(h); handler != "" {
+		return nil, fmt.Errorf("%s ends in %s, which does not return: no try at a smaller part would be over", dir, handler)
+	}
 	working, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	show := func(s *run.Shrunk) {

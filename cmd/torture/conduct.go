@@ -111,7 +111,7 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, sam
 
 	plan := tr.Plan(world.Now())
 	plan.Log = func(text string) { log.Info(text) }
-	err = run.Loop(ctx, plan, world, func(op histories.Op) error {
+	stuck, err := a.loop(ctx, plan, world, func(op histories.Op) error {
 		dog.pat()
 		progress.note(op)
 		if same != nil {
@@ -119,6 +119,9 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, sam
 		}
 		return store.Record(op)
 	})
+	if stuck != "" {
+		a.waiting(stuck)
+	}
 	if err == nil && same != nil {
 		err = same.verify()
 	}

@@ -113,8 +113,7 @@ func (h *hunt) work(ctx context.Context) error {
 		}
 		if err != nil {
 			res = seedResult{Seed: seed, Error: err.Error()}
-			w.stop()
-			if w, err = startWorker(); err != nil {
+			if err := w.renew(); err != nil {
 				return err
 			}
 		}

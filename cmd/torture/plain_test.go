@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/torture-harness/torture/checker"
 	gen "github.com/torture-harness/torture/generators"
@@ -48,6 +49,10 @@ var plainTarget = targets.Target{
 	}},
 }
 
+// shortPatience is with handlers of the tests' own targets, some of which never
+// come back.
+const shortPatience = time.Second
+
 var ownTargets = []targets.Target{plainTarget, unruly.Target}
 
 // doOwn is do with the tests' own targets.
@@ -55,7 +60,7 @@ func doOwn(t *testing.T, args ...string) done {
 	t.Helper()
 	t.Setenv(envOwn, "1") // for the workers of a hunt
 	var out, errs bytes.Buffer
-	a := &app{stdout: &out, stderr: &errs, args: args, own: ownTargets}
+	a := &app{stdout: &out, stderr: &errs, args: args, own: ownTargets, handlers: shortPatience}
 	return done{args, a.execute(), out.String(), errs.String()}
 }
 
@@ -111,6 +116,7 @@ func testApp(args []string) *app {
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, args: args}
 	if os.Getenv(envOwn) != "" {
 		a.own = ownTargets
+		a.handlers = shortPatience
 	}
 	return a
 }

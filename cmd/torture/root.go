@@ -26,6 +26,8 @@ type app struct {
 	json           bool
 	verbose        bool
 	patience       time.Duration   // how long a run may hang, see watchdog; 0: as long as is right for it
+	handlers       time.Duration   // how long a handler of a simulated node may take; 0: as long as is right
+	stuck          bool            // one is still running in this process, see loop
 	binary         string          // for containers; "": found or built
 	sabotage       docker.Sabotage // of containers, by tests alone
 	simulated      sim.Sabotage    // of the simulator, likewise

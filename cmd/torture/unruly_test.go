@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/torture-harness/torture/histories"
@@ -68,6 +69,32 @@ func TestContract(t *testing.T) {
 		})
 	}
 	doOwn(t, "run", "unruly", "--world", "sim", "--seed", "1", "--store", t.TempDir()).want(t, exitValid)
+}
+
+// A handler that never comes back ends a run, and a hunt's seed, by name; what
+// there was is kept, repeats itself, and is not tried to be shrunk.
+func TestEndlessHandler(t *testing.T) {
+	const said = " has not come back from Receive hello for 1s of real time: livelock"
+	const found = " is caught in a livelock: Receive hello does not return"
+	bug := []string{"--bug", "loops", "--nemesis", "kill", "--time-limit", "10s", "--store"}
+	own := []string{envOwn + "=1"}
+	store := t.TempDir()
+	// The handler goes on as long as the process: hence one of its own.
+	start(t, self(t), own, slices.Concat([]string{"run", "unruly", "--world", "sim", "--seed", "1"}, bug, []string{store})...).wait(t).
+		want(t, exitInvalid, "INVALID  unruly/echo", said, found)
+	dir := onlyRun(t, store)
+	doOwn(t, "check", dir).want(t, exitInvalid, found)
+	start(t, self(t), own, "replay", dir, "--times", "3", "--store", t.TempDir()).wait(t).
+		want(t, exitInvalid, said, "the history is that of "+dir, "1 of 1 replays were invalid", "2 of 3 replays were not begun")
+	doOwn(t, "shrink", dir).want(t, exitUsage, "'s Receive hello, which does not return")
+
+	store = t.TempDir()
+	d := doOwn(t, slices.Concat([]string{"hunt", "unruly", "--seeds", "2", "--first", "7", "--workers", "1", "--twice", "1", "--keep-going"}, bug, []string{store})...)
+	d.want(t, exitInvalid, "2 seeds: 0 valid, 2 invalid", "invalid: seed 7: livelock", "invalid: seed 8: livelock", found, "it is not shrunk: ")
+	runs, err := filepath.Glob(filepath.Join(store, "*", "result.json"))
+	if err != nil || len(runs) != 2 {
+		t.Errorf("the store has %v, %v: want both runs", runs, err)
+	}
 }
 
 // What no healthy node writes into its log makes a run invalid, and so does

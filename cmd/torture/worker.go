@@ -31,6 +31,8 @@ import (
 type seedRequest struct {
 	Manifest histories.Manifest `json:"manifest"`
 	History  string             `json:"history,omitempty"` // file to write the history to; "": none
+	Store    string             `json:"store,omitempty"`   // where to keep it as a run, of the command with Args; "": nowhere
+	Args     []string           `json:"args,omitempty"`
 }
 
 type seedResult struct {
@@ -43,8 +45,9 @@ type seedResult struct {
 	Virtual time.Duration   `json:"virtual"` // virtual time, ns
 	Hash    string          `json:"hash"`    // SHA-256 of the history
 	Error   string          `json:"error,omitempty"`
-	Run     string          `json:"run,omitempty"`  // its directory, if it is one that was kept
-	Gaps    []sim.Gap       `json:"gaps,omitempty"` // where crashes came and might have, if there were to be any
+	Run     string          `json:"run,omitempty"`   // its directory, if it is one that was kept
+	Stuck   bool            `json:"stuck,omitempty"` // a node is in a handler for ever, and the worker ends
+	Gaps    []sim.Gap       `json:"gaps,omitempty"`  // where crashes came and might have, if there were to be any
 }
 
 func newHuntWorkerCommand(a *app) *cobra.Command {
@@ -66,7 +69,8 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 				case err != nil:
 					return failed(err)
 				}
-				if err := out.Encode(a.simulateSeed(cmd.Context(), request)); err != nil {
+				res := a.simulateSeed(cmd.Context(), request)
+				if err := out.Encode(res); err != nil || res.Stuck {
 					return failed(err)
 				}
 			}
@@ -91,16 +95,23 @@ func (a *app) simulateSeed(ctx context.Context, request seedRequest) (res seedRe
 		res.Error = err.Error()
 		return res
 	}
+	if request.Store != "" {
+		return a.keepSeed(ctx, tr, request)
+	}
 	w := tr.Simulated()
 	defer w.Close()
 	var b histories.Builder
-	if err := run.Loop(ctx, tr.Plan(w.Now()), w, b.Add); err != nil {
+	stuck, err := a.loop(ctx, tr.Plan(w.Now()), w, b.Add)
+	if err != nil {
 		res.Error = err.Error()
 	}
 	h := b.History()
-	res.Ops, res.Steps, res.Virtual = h.Len(), w.Steps(), w.Now().Duration()
-	if slices.Contains(tr.Manifest.Nemesis, string(nemesis.Kill)) || slices.Contains(tr.Manifest.Nemesis, string(nemesis.Power)) {
-		res.Gaps = w.Gaps()
+	res.Ops, res.Stuck = h.Len(), stuck != ""
+	if !res.Stuck { // else the world is not ours to ask
+		res.Steps, res.Virtual = w.Steps(), w.Now().Duration()
+		if slices.Contains(tr.Manifest.Nemesis, string(nemesis.Kill)) || slices.Contains(tr.Manifest.Nemesis, string(nemesis.Power)) {
+			res.Gaps = w.Gaps()
+		}
 	}
 	sum := sha256.New()
 	if err := histories.Write(sum, h); err != nil {
@@ -115,6 +126,45 @@ func (a *app) simulateSeed(ctx context.Context, request seedRequest) (res seedRe
 		res.Verdict, res.Kinds, res.Why = r.Verdict, run.Kinds(r), r.Why
 	}
 	return res
+}
+
+// keepSeed does a seed as a run with a directory, of which res tells.
+func (a *app) keepSeed(ctx context.Context, tr *run.Trial, request seedRequest) (res seedResult) {
+	res.Seed = request.Manifest.Seed
+	keeper := *a
+	keeper.store, keeper.args = request.Store, request.Args
+	o, err := keeper.conduct(ctx, tr, nil)
+	if err != nil {
+		res.Error = err.Error()
+	}
+	if res.Stuck = keeper.stuck; o != nil {
+		res.Run = o.Run
+	}
+	return res
+}
+
+// conductApart is conduct in a process of its own, for a trial in which a node is
+// in a handler for ever.
+func (a *app) conductApart(ctx context.Context, m histories.Manifest) (*outcome, error) {
+	w, err := startWorker()
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer w.stop()
+	const limit = time.Hour // what hangs is ended before, by itself
+	res, err := w.simulate(ctx, seedRequest{Manifest: m, Store: a.store, Args: a.args}, limit)
+	if err == nil && res.Error != "" {
+		err = errors.New(res.Error)
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	o := new(outcome)
+	b, err := os.ReadFile(histories.Dir(res.Run).Path(histories.ResultName))
+	if err == nil {
+		err = json.Unmarshal(b, o)
+	}
+	return o, failed(err)
 }
 
 // worker is a process that simulates.
@@ -149,7 +199,8 @@ func startWorker() (*worker, error) {
 func (w *worker) simulate(ctx context.Context, request seedRequest, limit time.Duration) (seedResult, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it is not over after %v of real time (--seed-limit)", limit))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = w.cmd.Process.Kill() })
+	process := w.cmd.Process
+	stop := context.AfterFunc(ctx, func() { _ = process.Kill() })
 	defer stop()
 	var res seedResult
 	if err := json.NewEncoder(w.in).Encode(request); err != nil {
@@ -162,7 +213,20 @@ func (w *worker) simulate(ctx context.Context, request seedRequest, limit time.D
 	if err := json.Unmarshal(line, &res); err != nil {
 		return res, fmt.Errorf("the worker says %.100q: %w", line, err)
 	}
+	if res.Stuck {
+		return res, w.renew()
+	}
 	return res, nil
+}
+
+// renew starts another worker in place of one that is of no more use.
+func (w *worker) renew() error {
+	w.stop()
+	fresh, err := startWorker()
+	if err == nil {
+		*w = *fresh
+	}
+	return err
 }
 
 func (w *worker) died(ctx context.Context, err error) error {

@@ -80,6 +80,12 @@ var Target = targets.Target{
 		Anomalies: []string{"livelock"},
 		Within:    5,
 	}, {
+		Name:      "loops",
+		Doc:       "A message is handled for ever.",
+		Workload:  "echo",
+		Anomalies: []string{"livelock"},
+		Within:    5,
+	}, {
 		Name:      "panics",
 		Doc:       "A timer reads beyond the end of a list.",
 		Workload:  "echo",
