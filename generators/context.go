@@ -25,6 +25,8 @@ type Context struct {
 	processes []histories.Process // by thread: the process it runs; shared, never written
 	free      threads             // threads with nothing in flight; shared, never written
 	view      *view               // threads that this context shows
+
+	doubt bool // functions are to be called twice, see AskTwice
 }
 
 // Route names the node that a client's operation goes to. nil is the rule that

@@ -50,7 +50,8 @@ type Generator interface {
 	//	nil, rest  nothing now; something may come when an event has happened
 	//	nil, nil   nothing, ever
 	//
-	// Asked twice with the same context it gives the same answer.
+	// Asked twice with the same context it gives the same answer; the run loop
+	// asks twice now and then, to name one that does not.
 	Op(ctx Context) (op *Op, rest Generator)
 
 	// Update returns the generator that follows event, an invocation or a

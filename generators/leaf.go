@@ -1,7 +1,9 @@
 package generators
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -70,10 +72,20 @@ func (g *fn) Op(ctx Context) (*Op, Generator) {
 	if op == nil {
 		return nil, g
 	}
-	if v := g.value(ctx); v != nil {
-		op.Value = histories.Encode(v)
+	op.Value = g.encoded(ctx)
+	if ctx.doubt {
+		if again := g.encoded(ctx); !bytes.Equal(op.Value, again) {
+			panic(&Broken{Describe(g), impure(ctx, fmt.Sprintf("%.100s", op.Value), fmt.Sprintf("%.100s", again))})
+		}
 	}
 	return op, &fn{g.f, g.value, g.n + 1}
+}
+
+func (g *fn) encoded(ctx Context) json.RawMessage {
+	if v := g.value(ctx); v != nil {
+		return histories.Encode(v)
+	}
+	return nil
 }
 
 func (g *fn) Update(Context, Op) Generator { return g }

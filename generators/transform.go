@@ -1,6 +1,10 @@
 package generators
 
-import "github.com/torture-harness/torture/histories"
+import (
+	"reflect"
+
+	"github.com/torture-harness/torture/histories"
+)
 
 // Map changes each operation of g by f, which may not change who runs it.
 func Map(f func(Op) Op, g Generator) Generator { return newMapped("Map", f, g) }
@@ -48,6 +52,11 @@ func (m *mapped) Op(ctx Context) (*Op, Generator) {
 	op, rest := m.g.Op(ctx)
 	if op != nil && operation(op) {
 		changed := m.f(*op)
+		if ctx.doubt {
+			if again := m.f(*op); !reflect.DeepEqual(changed, again) {
+				panic(&Broken{Describe(m), impure(ctx, answer(&changed), answer(&again))})
+			}
+		}
 		op = &changed
 	}
 	return op, m.with(rest)

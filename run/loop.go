@@ -69,6 +69,7 @@ type loop struct {
 	events   int                        // index of the next op
 	open     map[histories.Process]bool // who has an operation in flight
 	sleepers []histories.Op             // by wake-up time
+	asked    int                        // questions to the generator
 	over     bool                       // the world goes no further
 }
 
@@ -96,8 +97,10 @@ func (l *loop) step(ctx context.Context) (done bool, err error) {
 	}
 
 	l.view.Primaries = l.world.Primaries()
-	op, rest := gen.Ask(l.Generator, l.view)
+	op, rest, err := l.ask()
 	switch {
+	case err != nil:
+		return false, err
 	case op != nil && op.Time <= l.view.Time:
 		l.Generator = rest
 		return false, l.begin(*op)
@@ -122,6 +125,22 @@ func (l *loop) step(ctx context.Context) (done bool, err error) {
 	}
 	got, ok, err := l.world.Wait(ctx, until)
 	return false, errors.Join(err, l.happened(got, ok))
+}
+
+// doubtEvery is how many questions pass between two that are asked twice.
+const doubtEvery = 31
+
+// ask asks the generator, now and then twice: one that answers differently has
+// something decide that the seed does not, and no run of it can be repeated.
+func (l *loop) ask() (op *gen.Op, rest gen.Generator, err error) {
+	if l.asked++; l.asked%doubtEvery != 1 {
+		op, rest = gen.Ask(l.Generator, l.view)
+		return op, rest, nil
+	}
+	if op, rest, err = gen.AskTwice(l.Generator, l.view); err != nil {
+		err = fmt.Errorf("op %d: %w", l.events, err)
+	}
+	return op, rest, err
 }
 
 // stragglers names who has not answered.

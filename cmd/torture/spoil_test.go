@@ -46,6 +46,11 @@ func enactSpoil(mistake string) {
 		w.Ops = func(p targets.Params) gen.Generator {
 			return gen.Seq(gen.Limit(50, ops(p)), explosive{})
 		}
+	case "impure generator":
+		n := 0
+		w.Ops = func(targets.Params) gen.Generator {
+			return gen.Func("broadcast", func(gen.Context) any { n++; return n })
+		}
 	case "route panics":
 		target.Route = func(targets.Params) gen.Route {
 			return func(gen.Op, []string) string { panic("the route is wrong") }
@@ -132,6 +137,15 @@ func TestNotDeterministic(t *testing.T) {
 	}
 	hunt := append([]string{"hunt", "--seeds", "1", "--twice", "1"}, args...)
 	do(t, hunt...).want(t, exitFailed, "failed: seed 0: it is not deterministic: run twice, op ", `"f":"glance"`)
+}
+
+// A generator that answers differently when it is asked again is named.
+func TestImpureGenerator(t *testing.T) {
+	spoil(t, "impure generator")
+	const said = ": generator Func(broadcast): asked twice at 0s, it first answered "
+	args := []string{"total", "--nemesis", "none", "--time-limit", "5s", "--store", t.TempDir()}
+	do(t, append([]string{"run", "--world", "sim", "--seed", "1"}, args...)...).want(t, exitFailed, "torture failed: op ", said, "UNKNOWN")
+	do(t, append([]string{"hunt", "--seeds", "1", "--twice", "1"}, args...)...).want(t, exitFailed, "failed: seed 0: op ", said)
 }
 
 // A replay says that it is what it repeats; that of another build's run may be
