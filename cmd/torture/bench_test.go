@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +36,10 @@ func BenchmarkContainers(b *testing.B) {
 	if os.Getenv("TORTURE_DOCKER") == "" {
 		b.Skip("containers are tried only with TORTURE_DOCKER=1")
 	}
+	program, err := static()
+	if err != nil {
+		b.Fatal(err)
+	}
 	const clients = 20
 	for _, name := range []string{"raft", "primary"} {
 		b.Run(name, func(b *testing.B) {
@@ -60,7 +62,7 @@ func BenchmarkContainers(b *testing.B) {
 			defer store.Close()
 			w, err := docker.New(b.Context(), docker.Config{
 				RunID: m.ID, Dir: string(store.Dir), Nodes: tr.Nodes, Target: name, Options: tr.Options(),
-				Timeout: 5 * time.Second, Primary: t.Primary, Log: zap.NewNop(), Binary: buildStatic(b),
+				Timeout: 5 * time.Second, Primary: t.Primary, Log: zap.NewNop(), Binary: program,
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -168,18 +170,6 @@ func (m *meter) report(name string) float64 {
 	m.b.ReportMetric(ms(self-m.self), name+"-self-ms/op")
 	m.b.ReportMetric(ms(nodes-m.nodes), name+"-nodes-ms/op")
 	return rate
-}
-
-// buildStatic builds torture as containers need it.
-func buildStatic(tb testing.TB) string {
-	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "torture")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("build: %v\n%s", err, out)
-	}
-	return path
 }
 
 // bareLoad sends the requests of ops by as many goroutines as there were

@@ -47,20 +47,28 @@ func engine(t *testing.T) *client.Client {
 
 // static builds torture as containers need it, once, in a folder that TestMain
 // removes.
-var static = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "torture-test-*")
-	if err != nil {
-		return "", err
+var static = sync.OnceValues(func() (string, error) { return buildStatic("torture", "build") })
+
+// staticTest builds the test program so: it is torture that knows the tests' own
+// targets.
+var staticTest = sync.OnceValues(func() (string, error) { return buildStatic("test", "test", "-c") })
+
+func buildStatic(name string, command ...string) (string, error) {
+	if builtDir == "" {
+		dir, err := os.MkdirTemp("", "torture-test-*")
+		if err != nil {
+			return "", err
+		}
+		builtDir = dir
 	}
-	builtDir = dir
-	path := filepath.Join(dir, "torture")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
+	path := filepath.Join(builtDir, name)
+	cmd := exec.Command("go", append(command, "-trimpath", "-ldflags=-s -w", "-o", path, ".")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.New(err.Error() + ": " + string(out))
 	}
 	return path, nil
-})
+}
 
 // clusterRun begins a run in containers and waits until clients are at work.
 func clusterRun(t *testing.T, store string, env []string, args ...string) (p *process, dir string) {
@@ -246,6 +254,21 @@ func TestContainersSabotage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a node owes its world and its clients is found broken in containers too.
+func TestContainersContract(t *testing.T) {
+	cli := engine(t)
+	program, err := staticTest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := t.TempDir()
+	start(t, program, []string{envOwn + "=1"}, "run", "unruly", "--bug", "chatters", "--world", "docker", "--nemesis", "none",
+		"--time-limit", "4s", "--recovery", "2s", "--timeout", "500ms", "--seed", "1", "--store", store).wait(t).
+		want(t, exitInvalid, "INVALID  unruly/echo  docker", "message-storm", " under way: want ", " at most; n",
+			"answered-twice", "answered a request again that had its answer (request ")
+	nothingLeft(t, cli, onlyRun(t, store))
 }
 
 // A schedule from the simulator fails in containers too, whoever leads there: it

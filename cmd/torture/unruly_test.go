@@ -57,6 +57,7 @@ func TestContract(t *testing.T) {
 		"takes-back":      {"answered-twice", "now with ok "},
 		"answers-anybody": {"answered-unasked", "answered a request that it was never given"},
 		"bounces":         {"message-storm", " under way: want ", " at most; n"},
+		"chatters":        {"answered-twice", "message-storm"},
 		"breeds":          {"message-storm", "and the world ended the run; most were n", "'s hello"},
 		"never-rests":     {"livelock", "is caught in a livelock: Timer tick was called 20001 times within a second"},
 		"panics":          {"node-panic", "index out of range [21] with length 0, in unruly.(*member).Timer (targets/unruly/node.go:"},

@@ -57,7 +57,7 @@ func (m *member) Request(env *node.Env, r node.Request) {
 
 func (m *member) Receive(env *node.Env, from node.ID, _ any) {
 	switch m.bug {
-	case "bounces":
+	case "bounces", "chatters":
 		env.Send(from, hello{})
 	case "breeds":
 		env.Broadcast(hello{})
@@ -73,7 +73,7 @@ func (m *member) Timer(env *node.Env, _ string) {
 	env.BroadcastOthers(hello{})
 	late := m.ticks > 20
 	switch {
-	case m.bug == "answers-twice":
+	case m.bug == "answers-twice", m.bug == "chatters":
 		for _, r := range m.echoed {
 			env.Reply(r, r.Value)
 		}

@@ -68,6 +68,12 @@ var Target = targets.Target{
 		Anomalies: []string{"message-storm"},
 		Within:    5,
 	}, {
+		Name:      "chatters",
+		Doc:       "Each message is answered by another, for ever, and each request again in the next tick.",
+		Workload:  "echo",
+		Anomalies: []string{"message-storm", "answered-twice"},
+		Within:    5,
+	}, {
 		Name:      "breeds",
 		Doc:       "Each message is answered by one to everybody, so that they breed.",
 		Workload:  "echo",
