@@ -13,12 +13,13 @@ import (
 //
 //	answered-twice   {"request","type",…}  an answer to a request that has one
 //	answered-unasked {"request","type",…}  an answer to no request
+//	answered-amiss   {"op","why"}          an answer to another operation
 //	livelock         {"handler","times"}   a handler that is called for ever or,
 //	                                       without times, that does not return
 func Contract() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("contract")
-		f.looked("that nodes answer a request once")
+		f.looked("that nodes answer a request once, and what it asked for")
 		for i := range h.Len() {
 			if h.Process(i).Client() || h.Process(i).Nemesis() {
 				continue
@@ -31,6 +32,20 @@ func Contract() Checker {
 					again = "a request that it was never given"
 				}
 				f.addf(op.F, []int{i}, "op %d: %s answered %s (%s, now with %s)", i, op.Process, again, which, secondAnswer(op.Value))
+			case "answered-amiss":
+				op := h.At(i)
+				var told struct {
+					Op  *int
+					Why string
+				}
+				if err := json.Unmarshal(op.Value, &told); err != nil {
+					told.Why = string(op.Value)
+				}
+				ops, asked := []int{i}, "an operation"
+				if n := told.Op; n != nil && *n >= 0 && *n < i {
+					ops, asked = []int{*n, i}, fmt.Sprintf("op %d", *n)
+				}
+				f.addf("answered-amiss", ops, "op %d: %s answered %s with %s", i, blamed(op), asked, told.Why)
 			case "livelock":
 				op := h.At(i)
 				f.addf("livelock", []int{i}, "op %d: %s is caught in a livelock: %s", i, blamed(op), livelock(op.Value))

@@ -32,7 +32,7 @@ var kindsOf = map[string][]string{
 		"two-leaders-in-term", "double-vote", "commit-regressed", "no-progress",
 	},
 	"stats":    {"no-operations", "never-ok", "final-never-ok", "fault-not-verified", "fault-not-cured", "few-operations"},
-	"contract": {"livelock", "answered-twice", "answered-unasked"},
+	"contract": {"livelock", "answered-twice", "answered-unasked", "answered-amiss"},
 	"storm":    {"message-storm"},
 	"recovery": {"no-recovery"},
 	"panics":   {"node-panic", "unplanned-crash"},

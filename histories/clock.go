@@ -26,7 +26,6 @@ type clock struct {
 	ended     bool
 	untimed   bool // some op has no time
 	seconds   bool
-	scaled    bool
 }
 
 // take takes a client's op from line n.

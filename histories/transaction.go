@@ -1,6 +1,10 @@
 package histories
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
 
 // A transaction is an operation whose value lists micro-operations:
 //
@@ -71,6 +75,19 @@ func (r *record) placeReads() {
 		}
 	})
 	r.value = append(out, ']')
+}
+
+// AnswersAnother tells how value, the answer to the operation that invoked began,
+// is that to another one, or "": a transaction is answered by its own
+// operations, with the results of its reads.
+func AnswersAnother(invoked Op, value json.RawMessage) string {
+	if invoked.F != "txn" || !isTransaction(invoked.Value) {
+		return ""
+	}
+	if !isTransaction(value) {
+		return fmt.Sprintf("%.200s, which is no transaction", value)
+	}
+	return contradicts(invoked.Value, value)
 }
 
 // contradicts tells how the value of a transaction's completion contradicts

@@ -46,7 +46,7 @@ const forever = histories.Time(math.MaxInt64)
 // A panic, of a generator or of the rule by which clients choose a node, is an
 // error, and tells where it was.
 func Loop(ctx context.Context, p Plan, w World, record func(histories.Op) error) (err error) {
-	l := loop{Plan: p, world: w, record: record, open: map[histories.Process]bool{}}
+	l := loop{Plan: p, world: w, record: record, open: map[histories.Process]histories.Op{}}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("op %d: panic: %v, at %s", l.events, p, checker.Where())
@@ -66,11 +66,11 @@ type loop struct {
 	world    World
 	record   func(histories.Op) error
 	view     gen.Context
-	events   int                        // index of the next op
-	open     map[histories.Process]bool // who has an operation in flight
-	sleepers []histories.Op             // by wake-up time
-	asked    int                        // questions to the generator
-	over     bool                       // the world goes no further
+	events   int                                // index of the next op
+	open     map[histories.Process]histories.Op // what is in flight, as invoked
+	sleepers []histories.Op                     // by wake-up time
+	asked    int                                // questions to the generator
+	over     bool                               // the world goes no further
 }
 
 // endings are the records with which a world says that it goes no further, for
@@ -179,8 +179,8 @@ func (l *loop) begin(op histories.Op) error {
 		return nil
 	}
 	l.view = l.view.After(op)
-	l.open[op.Process] = true
 	op.Index = l.events
+	l.open[op.Process] = op
 	if err := l.note(op, true); err != nil { // before the world can act on it
 		return err
 	}
@@ -209,7 +209,8 @@ func (l *loop) happened(op histories.Op, ok bool) error {
 		return nil
 	}
 	op.Index, op.Time = l.events, l.world.Now()
-	if !l.open[op.Process] {
+	invoked, open := l.open[op.Process]
+	if !open {
 		if op.Process.Client() || op.Type != histories.Info {
 			return fmt.Errorf("op %d: the world reports %s %s of process %s, which has nothing in flight", op.Index, op.Type, op.F, op.Process)
 		}
@@ -220,6 +221,9 @@ func (l *loop) happened(op histories.Op, ok bool) error {
 		return fmt.Errorf("op %d: the world completes %s of process %s with an invocation", op.Index, op.F, op.Process)
 	}
 	delete(l.open, op.Process)
+	if err := l.amiss(invoked, &op); err != nil {
+		return err
+	}
 	if op.Type == histories.Fail && op.Process.Client() {
 		l.sleep(op, patience)
 	} else {
@@ -231,6 +235,28 @@ func (l *loop) happened(op histories.Op, ok bool) error {
 	if op.Type == histories.Info && op.Process.Client() {
 		l.view = l.view.Renew(op.Process)
 	}
+	return nil
+}
+
+// amiss records that a node answered what it was not asked. The operation that
+// it was asked for may have had its effect or not.
+func (l *loop) amiss(invoked histories.Op, op *histories.Op) error {
+	if op.Type != histories.OK {
+		return nil
+	}
+	why := histories.AnswersAnother(invoked, op.Value)
+	if why == "" {
+		return nil
+	}
+	told := histories.Op{
+		Index: l.events, Time: op.Time, Process: histories.World, Type: histories.Info, F: "answered-amiss", Node: op.Node,
+		Value: histories.Encode(map[string]any{"op": invoked.Index, "why": why}),
+	}
+	if err := l.note(told, false); err != nil {
+		return err
+	}
+	op.Index = l.events
+	op.Type, op.Value, op.Error, op.Ext = histories.Info, invoked.Value, "answered amiss: "+why, nil
 	return nil
 }
 
