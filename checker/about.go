@@ -25,7 +25,9 @@ var aboutCheckers = map[string]about{
 		"linearizable": "true if it must be there at once",
 		"settles":      "true if it may be late for as long as faults last: only reads marked final show a loss",
 	}, "--option linearizable=true"},
-	"append": {`lists to which transactions append: txn [["append", k, v], ["r", k, [v, …]]]`, nil, ""},
+	"append": {`lists to which transactions append: txn [["append", k, v], ["r", k, [v, …]]]`, map[string]string{
+		"each-list": "true if only each list by itself is promised to be in order",
+	}, "--option each-list=true"},
 	"versioned-register": {"registers that return [value, version], or [version, value] if an invocation has null there", nil,
 		"--independent"},
 	"broadcast": {"nodes deliver the messages that were broadcast", map[string]string{
@@ -52,6 +54,12 @@ var aboutCheckers = map[string]about{
 		"recovery": `how long they may take, such as "5s"`,
 		"refusals": "for each node, the errors by which it may answer",
 	}, `--option nodes='["n1","n2"]' --option recovery=5s`},
+	"contract": {"nodes answer a request once and with what it asked for, and come back from every handler", nil, ""},
+	"storm": {"messages between nodes stay within what operations and time call for, in any ten seconds", map[string]string{
+		"nodes":      "how many nodes there are",
+		"operations": "messages of a node for each operation",
+		"seconds":    "messages of a node for each second",
+	}, `--option nodes=3 --option operations=20 --option seconds=100`},
 	"panics":               {"no node panicked, or ended unasked", nil, ""},
 	"unhandled-exceptions": {"a table of the operations of unknown outcome, by class of exception or error; always valid", nil, ""},
 }

@@ -27,9 +27,9 @@ func (w *muddled) Invoke(op histories.Op) {
 func TestAnswersAmiss(t *testing.T) {
 	for answer, why := range map[string]string{
 		`[["r",1,[]]]`:            "",
-		`[["r",7,[]]]`:            `n1 answered op 0 with [\"r\",7,[]] where it invoked [\"r\",1,null]`,
+		`[["r",7,[]]]`:            `n1 answered op 0 with ["r",7,[]] where it invoked ["r",1,null]`,
 		`[["r",1,[]],["r",1,[]]]`: "n1 answered op 0 with another number of operations",
-		`[["append",1,5]]`:        `with [\"append\",1,5] where`,
+		`[["append",1,5]]`:        `with ["append",1,5] where`,
 		`"done"`:                  "which is no transaction",
 	} {
 		txn := gen.Limit(3, gen.Repeat(gen.Of(gen.Op{F: "txn", Value: []byte(`[["r",1,null]]`)})))
