@@ -325,12 +325,18 @@ func TestMatchLogs(t *testing.T) {
 	if err != nil || len(many) != CasesMax || matched != 100 {
 		t.Errorf("%d found, %d matched, %v", len(many), matched, err)
 	}
-	r := Logs(many, matched-len(many)).Check(t.Context(), histories.History{})
+	r := Logs(2, 3, many, matched-len(many)).Check(t.Context(), histories.History{})
+	if want := []string{"the logs of 2 nodes"}; !slices.Equal(r.Checked, want) {
+		t.Errorf("looked at %q, want %q", r.Checked, want)
+	}
+	if want := []string{"the log of 1 node: not there, or not to be read"}; !slices.Equal(r.Unchecked, want) {
+		t.Errorf("not looked at %q, want %q", r.Unchecked, want)
+	}
 	if r.Verdict != Invalid || r.Truncated["log-pattern"] != 100-CasesMax {
 		t.Errorf("%+v", r)
 	}
-	if r := Logs(nil, 0).Check(t.Context(), histories.History{}); r.Verdict != Valid {
-		t.Errorf("no line: %v", r.Verdict)
+	if r := Logs(0, 0, nil, 0).Check(t.Context(), histories.History{}); r.Verdict != Valid || len(r.Checked)+len(r.Unchecked) > 0 {
+		t.Errorf("no log: %+v", r)
 	}
 	broken := errors.New("broken disk")
 	_, _, err = MatchLogs("n1", io.MultiReader(strings.NewReader("ok\n"), iotest.ErrReader(broken)), LogPatterns)

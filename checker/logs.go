@@ -56,10 +56,17 @@ func MatchLogs(node string, r io.Reader, patterns []*regexp.Regexp) (found []Ano
 
 // Logs is the checker of matched log lines, which MatchLogs found: it looks at
 // no history, for that does not hold the logs. Any line makes it Invalid.
-// truncated is how many more were matched than found.
-func Logs(found []Anomaly, truncated int) Checker {
+// truncated is how many more were matched than found. Of the logs of nodes that
+// there should be, read were read.
+func Logs(read, nodes int, found []Anomaly, truncated int) Checker {
 	return Func(func(context.Context, histories.History) Result {
 		f := find("logs")
+		if read > 0 {
+			f.looked(logsOf(read))
+		}
+		if read < nodes {
+			f.skipped(logsOf(nodes-read) + ": not there, or not to be read")
+		}
 		for _, a := range found {
 			f.add(a)
 		}
@@ -67,4 +74,11 @@ func Logs(found []Anomaly, truncated int) Checker {
 		f.stats["lines"] = len(found) + truncated
 		return f.result("")
 	})
+}
+
+func logsOf(n int) string {
+	if n == 1 {
+		return "the log of 1 node"
+	}
+	return fmt.Sprintf("the logs of %d nodes", n)
 }

@@ -12,5 +12,4 @@ var looksAt = map[string]string{
 	"set-full":             "each element of the set",
 	"unhandled-exceptions": "errors of clients without a name",
 	"stats":                "that enough happened",
-	"logs":                 "the nodes' logs",
 }

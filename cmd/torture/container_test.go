@@ -266,7 +266,7 @@ func TestContainersContract(t *testing.T) {
 	store := t.TempDir()
 	start(t, program, []string{envOwn + "=1"}, "run", "unruly", "--bug", "chatters", "--world", "docker", "--nemesis", "none",
 		"--time-limit", "4s", "--recovery", "2s", "--timeout", "500ms", "--seed", "1", "--store", store).wait(t).
-		want(t, exitInvalid, "INVALID  unruly/echo  docker", "message-storm", " under way: want ", " at most; n",
+		want(t, exitInvalid, "INVALID  unruly/echo  docker", "the logs of 3 nodes", "message-storm", " under way: want ", " at most; n",
 			"answered-twice", "answered a request again that had its answer (request ")
 	nothingLeft(t, cli, onlyRun(t, store))
 }

@@ -18,7 +18,7 @@ import (
 func nodeLogs(dir string, tr *run.Trial) checker.Checker {
 	patterns, err := tr.Target.LogPatterns()
 	var found []checker.Anomaly
-	more := 0
+	read, more := 0, 0
 	for _, n := range tr.Nodes {
 		if err != nil {
 			break
@@ -34,6 +34,9 @@ func nodeLogs(dir string, tr *run.Trial) checker.Checker {
 		var matched int
 		lines, matched, err = checker.MatchLogs(n, f, patterns)
 		f.Close()
+		if err == nil {
+			read++
+		}
 		found, more = append(found, lines...), more+matched-len(lines)
 	}
 	if err != nil && len(found) == 0 {
@@ -41,5 +44,9 @@ func nodeLogs(dir string, tr *run.Trial) checker.Checker {
 			return checker.Result{Checker: "logs", Why: fmt.Sprintf("a node's log cannot be read: %v", err)}
 		})
 	}
-	return checker.Logs(found, more)
+	nodes := len(tr.Nodes)
+	if tr.Manifest.World == "sim" {
+		nodes = read
+	}
+	return checker.Logs(read, nodes, found, more)
 }

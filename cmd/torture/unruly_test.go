@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/torture-harness/torture/histories"
@@ -102,7 +103,10 @@ func TestEndlessHandler(t *testing.T) {
 // what the target says none of its nodes does; the node and the line are named.
 func TestNodeLogs(t *testing.T) {
 	store := t.TempDir()
-	doOwn(t, "run", "unruly", "--world", "sim", "--seed", "1", "--store", store).want(t, exitValid)
+	d := doOwn(t, "run", "unruly", "--world", "sim", "--seed", "1", "--store", store)
+	if d.want(t, exitValid); strings.Contains(d.out, "logs") {
+		t.Errorf("a simulated node has no log, and the run says:\n%s", d)
+	}
 	dir := onlyRun(t, store)
 	healthy := `{"level":"info","msg":"booting","life":1}` + "\n" + `{"level":"warn","msg":"cut off a torn record","offset":8}` + "\n"
 	for line, said := range map[string]string{
@@ -116,7 +120,7 @@ func TestNodeLogs(t *testing.T) {
 		put(t, filepath.Join(dir, "nodes", "n2", "log"), healthy+line+"\n"+healthy)
 		d := doOwn(t, "check", dir)
 		if line == "" {
-			d.want(t, exitValid)
+			d.want(t, exitValid, "the logs of 2 nodes")
 			continue
 		}
 		d.want(t, exitInvalid, "log-pattern", "n2, line 3 of its log: "+said)
