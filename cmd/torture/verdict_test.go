@@ -80,9 +80,6 @@ func TestResultsTellWhatWasChecked(t *testing.T) {
 			if kept.Version != 1 || len(r.Checked) < 3 {
 				t.Errorf("%s %s: version %d, checked %q", target.Name, w, kept.Version, r.Checked)
 			}
-			if w == "append" && !slices.Contains(r.Unchecked, "cycles over several lists") {
-				t.Errorf("%s append: not looked for: %q", target.Name, r.Unchecked)
-			}
 			text := strings.Join(strings.Fields(d.out), " ")
 			for _, phrase := range slices.Concat(r.Checked, r.Unchecked) {
 				if !strings.Contains(text, phrase) || !strings.Contains(page, strings.ReplaceAll(phrase, "'", "&#39;")) {
