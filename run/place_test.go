@@ -26,7 +26,20 @@ func records(h histories.History) []byte {
 // The schedule of a run says where nodes died, and played again they die there:
 // the run is the same to the byte.
 func TestScheduleSaysWhereNodesDied(t *testing.T) {
-	m := histories.Manifest{Seed: 5, Nemesis: []string{"kill", "power"}}
+	idle := 0
+	for seed := range uint64(3) {
+		m := histories.Manifest{Seed: seed, Nemesis: []string{"kill", "power"}}
+		idle += replaysDeaths(t, m)
+	}
+	if idle == 0 {
+		t.Error("no node died between two steps: want some, to see that they do so again at the same time")
+	}
+}
+
+// replaysDeaths simulates m and plays its schedule again. It returns how many
+// nodes died between two steps.
+func replaysDeaths(t *testing.T, m histories.Manifest) (idle int) {
+	t.Helper()
 	h, _, err := trial(t, m, nil).Simulate(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +69,7 @@ func TestScheduleSaysWhereNodesDied(t *testing.T) {
 		la, lb := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
 		for i := range min(len(la), len(lb)) {
 			if !bytes.Equal(la[i], lb[i]) {
-				t.Fatalf("line %d of the replay differs:\n%s\n%s", i, la[i], lb[i])
+				t.Fatalf("seed %d: line %d of the replay differs:\n%s\n%s", m.Seed, i, la[i], lb[i])
 			}
 		}
 		t.Errorf("%d lines, and %d in the replay", len(la), len(lb))
@@ -70,4 +83,5 @@ func TestScheduleSaysWhereNodesDied(t *testing.T) {
 	if _, err := run.NewTrial(total.Target, m, run.WithoutPlaces(script)); err != nil {
 		t.Errorf("without places: %v", err)
 	}
+	return places - steps
 }

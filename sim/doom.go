@@ -153,8 +153,11 @@ func (w *World) die(m *machine, g gap, inStep bool) {
 		w.gaps.class(g).crashed++
 	}
 	if !d.again {
-		// What happens at that very instant comes first.
-		at.Within = nemesis.Duration((w.now - d.since).Duration().Truncate(time.Millisecond) + time.Millisecond)
+		within := (w.now - d.since).Duration()
+		if inStep { // the hour is only the latest, and what happens at that instant comes first
+			within = within.Truncate(time.Millisecond) + time.Millisecond
+		}
+		at.Within = nemesis.Duration(within)
 	}
 	w.crash(m, d.kind, map[string]any{"kind": d.kind, "fault": d.fault, "at": at})
 }
