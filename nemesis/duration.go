@@ -19,7 +19,7 @@ const (
 	// strata are the parts of a range from which as many successive draws
 	// come, each from another: a run has few faults of a kind, and were each
 	// drawn for itself, some runs would see nothing but the shortest.
-	strata = 3
+	strata = 4
 )
 
 // shortest is the shortest time for which f is worth to be in force: in
@@ -43,11 +43,19 @@ func shortest(f Fault, containers bool) time.Duration {
 	return silence
 }
 
-// lasting draws the n-th duration from [low, high]. order is the randomness of
-// the draws n - n mod strata and on, r that of this one.
-func lasting(order, r *rand.Rand, n uint64, low, high time.Duration) time.Duration {
+// lasting draws the n-th duration from [low, high]: half of them are longer than
+// middle, and on either side each ratio is as likely. If low is so long that
+// middle is in its half of the range, it is the range that is halved. order is
+// the randomness of the draws n - n mod strata and on, r that of this one.
+func lasting(order, r *rand.Rand, n uint64, low, middle, high time.Duration) time.Duration {
 	high = max(high, 2*low)
-	part := order.Perm(strata)[n%strata]
-	u := (float64(part) + r.Float64()) / strata
-	return time.Duration(float64(low) * math.Exp(u*math.Log(float64(high)/float64(low))))
+	from, to := float64(low), float64(high)
+	half := max(float64(middle), math.Sqrt(from*to))
+	u := 2 * (float64(order.Perm(strata)[n%strata]) + r.Float64()) / strata
+	if u < 1 {
+		to = half
+	} else {
+		from, u = half, u-1
+	}
+	return time.Duration(from * math.Exp(u*math.Log(to/from)))
 }

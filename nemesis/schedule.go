@@ -148,14 +148,14 @@ func (s *schedule) rand(ctx gen.Context, i int, n, draw uint64) *rand.Rand {
 func (s *schedule) lasts(ctx gen.Context, i int) time.Duration {
 	l := s.lines[i]
 	return lasting(s.rand(ctx, i, l.n-l.n%strata, drawFaults), s.rand(ctx, i, l.n, drawDuration), l.n,
-		shortest(l.fault, s.rules.containers), time.Duration(longestFault*float64(s.rules.interval)))
+		shortest(l.fault, s.rules.containers), s.rules.interval, time.Duration(longestFault*float64(s.rules.interval)))
 }
 
 // calm draws the time before the n-th fault of line i.
 func (s *schedule) calm(ctx gen.Context, i int, n uint64) time.Duration {
 	interval := float64(s.rules.interval)
 	return lasting(s.rand(ctx, i, n-n%strata, drawGaps), s.rand(ctx, i, n, drawGap), n,
-		time.Duration(shortestCalm*interval), time.Duration(longestCalm*interval))
+		time.Duration(shortestCalm*interval), 0, time.Duration(longestCalm*interval))
 }
 
 // An alarm is the next time at which there may be something to do.
