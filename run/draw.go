@@ -196,7 +196,8 @@ func (d drawing) flags(m histories.Manifest) map[string]string {
 }
 
 // load draws the phases of a load, whose mean is rate: half of all loads are
-// steady, the others have bursts, lulls, and times of nothing but reads.
+// steady, the others have bursts, lulls, and times of nothing but reads. But
+// none has nothing but reads, or is one long lull: its first phase is neither.
 func (d drawing) load(rate float64) []histories.Phase {
 	r := d.rand("load")
 	if r.IntN(2) == 0 {
@@ -204,9 +205,13 @@ func (d drawing) load(rate float64) []histories.Phase {
 	}
 	var phases []histories.Phase
 	var ops, seconds float64
-	for range 2 + r.IntN(4) {
+	for i := range 2 + r.IntN(4) {
 		p := histories.Phase{For: time.Duration(magnitude(r, 0.2, 3) * float64(time.Second)).Round(time.Millisecond), Rate: 1}
-		switch r.IntN(4) {
+		what := r.IntN(4)
+		if i == 0 {
+			what = 3 * r.IntN(2)
+		}
+		switch what {
 		case 0: // a burst
 			p.Rate = magnitude(r, 2, 8)
 			p.For = min(p.For, time.Second)

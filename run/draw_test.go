@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -145,5 +146,31 @@ func TestDrawnBudgetHasRoom(t *testing.T) {
 	}
 	if len(budgets) < 3 {
 		t.Errorf("drawn budgets %v: want none, 1 and 2 at least", budgets)
+	}
+}
+
+// Every load has a phase in which there are writes and no lull: else nothing
+// could be seen of the logs of some runs.
+func TestDrawnLoadsHaveWrites(t *testing.T) {
+	reads, lulls := 0, 0
+	for seed := range uint64(300) {
+		m := run.Draw(primary.Target, every(seed))
+		writes := len(m.Load) == 0
+		for _, p := range m.Load {
+			slowest := slices.MinFunc(m.Load, func(a, b histories.Phase) int { return cmp.Compare(a.Rate, b.Rate) })
+			switch {
+			case p.Reads:
+				reads++
+			case p.Rate == slowest.Rate && len(m.Load) > 1:
+				lulls++
+			}
+			writes = writes || !p.Reads && p.Rate >= m.Rate/8
+		}
+		if !writes {
+			t.Errorf("seed %d: no writes in %+v, or hardly any, at %v a second", seed, m.Load, m.Rate)
+		}
+	}
+	if reads == 0 || lulls == 0 {
+		t.Errorf("%d phases of reads, %d slow ones: want some of either", reads, lulls)
 	}
 }
