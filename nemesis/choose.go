@@ -106,6 +106,8 @@ func (t term) draft(r *rand.Rand, k Kind, params Params, s scene) draft {
 		if len(s.primaries) > 0 {
 			d.pool, d.most, d.least = shuffled(r, without(s.nodes, s.primaries)), n, 1
 		}
+	case mildest.word:
+		d.pool, d.most, d.least = shuffled(r, without(s.nodes, s.primaries)), 1, 1
 	case "one-way":
 		d.pool, d.most, d.least = shuffled(r, s.nodes), 1+r.IntN(max(1, minority(n))), 1
 	case "":

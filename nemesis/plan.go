@@ -36,6 +36,12 @@ type Plan struct {
 	// over. 0: it goes on for ever, and leaves it to others to heal the
 	// cluster.
 	TimeLimit time.Duration
+	// MinOps is how many client operations are to succeed under each kind of
+	// faults. Once half of TimeLimit is over, a kind under which fewer did, and
+	// whose victims are not given, strikes mildly: long, and one node that does
+	// not lead. 0: there is no such number. The generator has to learn of the
+	// clients' events.
+	MinOps int
 }
 
 // Processes lists the processes that the plan's operations have.
@@ -125,7 +131,7 @@ func (p Plan) Generator() gen.Generator {
 	if len(p.Kinds) == 0 {
 		return nil
 	}
-	rules := &rules{interval: p.Interval, start: p.Start, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes)), containers: p.Containers}
+	rules := &rules{interval: p.Interval, start: p.Start, limit: p.TimeLimit, nodes: slices.Clone(p.Nodes), budget: p.Budget.Of(len(p.Nodes)), containers: p.Containers, minOps: p.MinOps}
 	s := &schedule{rules: rules}
 	for _, k := range p.sorted() {
 		rules.terms = append(rules.terms, p.terms(k, rules.budget))

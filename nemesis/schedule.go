@@ -27,6 +27,7 @@ type schedule struct {
 	begun bool
 	end   histories.Time // of injections, if the plan has a limit
 	lines []line         // in the order of Kinds; copied to be changed
+	shown []int          // by line: client operations under its faults, up to rules.minOps; likewise
 	vain  *vain          // a cache: of this value, never of its successors
 }
 
@@ -47,6 +48,7 @@ type rules struct {
 	nodes      []string
 	budget     int
 	containers bool
+	minOps     int
 	terms      [][]term // by line
 }
 
@@ -59,6 +61,8 @@ type line struct {
 	victim  string         // of the next injection, if it is a sequel
 	n       uint64         // faults begun
 	fault   Fault          // unless idle
+	seen    bool           // to be in force
+	mild    bool           // the fault is
 	tries   int            // cures of it
 }
 
@@ -110,7 +114,7 @@ func (s *schedule) begin(ctx gen.Context) *schedule {
 	}
 	next := *s
 	next.begun, next.end = true, s.rules.start.Add(s.rules.limit)
-	next.lines, next.vain = slices.Clone(s.lines), &vain{}
+	next.lines, next.vain, next.shown = slices.Clone(s.lines), &vain{}, make([]int, len(s.lines))
 	for i := range next.lines {
 		r := s.rand(ctx, i, 0, drawGap)
 		next.lines[i].due = s.rules.start.Add(time.Duration(r.Float64() * float64(s.rules.interval)))
@@ -147,8 +151,12 @@ func (s *schedule) rand(ctx gen.Context, i int, n, draw uint64) *rand.Rand {
 // lasts draws how long the present fault of line i is in force.
 func (s *schedule) lasts(ctx gen.Context, i int) time.Duration {
 	l := s.lines[i]
+	shortest, longest := shortest(l.fault, s.rules.containers), time.Duration(longestFault*float64(s.rules.interval))
+	if l.mild {
+		return max(shortest, longest/2)
+	}
 	return lasting(s.rand(ctx, i, l.n-l.n%strata, drawFaults), s.rand(ctx, i, l.n, drawDuration), l.n,
-		shortest(l.fault, s.rules.containers), s.rules.interval, time.Duration(longestFault*float64(s.rules.interval)))
+		shortest, s.rules.interval, longest)
 }
 
 // calm draws the time before the n-th fault of line i.
@@ -242,6 +250,7 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 	inject := func(i int, f Fault) (*gen.Op, gen.Generator, []int) {
 		l := s.lines[i]
 		f.ID = fmt.Sprintf("%s-%d", l.kind, l.n+1)
+		l.seen, l.mild = false, l.victim == "" && s.starves(ctx, i)
 		l.phase, l.fault, l.tries, l.victim = injecting, f, 0, ""
 		return ctx.FillFor(InjectOp(f), l.process), s.with(i, l), nil
 	}
@@ -270,16 +279,44 @@ func (s *schedule) try(ctx gen.Context, due []int, primaries []string) (op *gen.
 // terms are those of line i in the order in which its next fault tries them. As
 // many faults as there are terms begin with each of them once: a run has few
 // faults of a kind, and were each drawn for itself, some runs would see nothing
-// but, say, the primary's death.
+// but, say, the primary's death. If the line starves, the mildest comes first.
 func (s *schedule) terms(ctx gen.Context, i int) []term {
 	terms, n := s.rules.terms[i], s.lines[i].n
 	count := uint64(len(terms))
 	order := s.rand(ctx, i, n-n%count, drawTerms).Perm(len(terms))
 	out := make([]term, 0, count)
+	if count > 1 && s.starves(ctx, i) {
+		out = append(out, mildest)
+	}
 	for j := range count {
 		out = append(out, terms[order[(n+j)%count]])
 	}
 	return out
+}
+
+// starves tells whether half of the time is over and the faults of line i have
+// not yet shown what clients can do under them.
+func (s *schedule) starves(ctx gen.Context, i int) bool {
+	half := s.rules.start.Add(s.rules.limit / 2)
+	return s.rules.limit > 0 && ctx.Time >= half && s.shown[i] < s.rules.minOps
+}
+
+// count is s after a client's operation has succeeded.
+func (s *schedule) count() *schedule {
+	next, cloned := *s, false // what was in vain still is: it depends on lines that are idle
+	for i, l := range s.lines {
+		if l.phase != inForce || !l.seen || s.shown[i] >= s.rules.minOps {
+			continue
+		}
+		if !cloned {
+			next.shown, cloned = slices.Clone(s.shown), true
+		}
+		next.shown[i]++
+	}
+	if !cloned {
+		return s
+	}
+	return &next
 }
 
 // primaries are those of the context that are nodes of the plan.
@@ -321,7 +358,13 @@ func (s *schedule) sleep(ctx gen.Context, wake alarm) *gen.Op {
 
 func (s *schedule) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	s = s.begin(ctx)
-	if ev.Process.Client() || ev.Type < histories.OK || ev.Type > histories.Info {
+	if ev.Process.Client() {
+		if ev.Type == histories.OK {
+			return s.count()
+		}
+		return s
+	}
+	if ev.Type < histories.OK || ev.Type > histories.Info {
 		return s
 	}
 	i := slices.IndexFunc(s.lines, func(l line) bool { return l.process == ev.Process })
@@ -331,6 +374,8 @@ func (s *schedule) Update(ctx gen.Context, ev gen.Op) gen.Generator {
 	l := s.lines[i]
 	switch {
 	case l.phase == injecting && ev.F == Inject && ev.Type != histories.Fail:
+		e, err := histories.Decode[Evidence](ev)
+		l.seen = err == nil && e.Verified
 		l.phase, l.due = inForce, ev.Time.Add(s.lasts(ctx, i))
 	case l.phase == curing && ev.F == Cure && ev.Type != histories.OK:
 		l.phase, l.due = inForce, ev.Time.Add(retryAfter)

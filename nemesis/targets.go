@@ -55,6 +55,9 @@ var (
 	shapeWords = []string{"halves", "random-halves", "majorities-ring", "bridge", "one-way"}
 )
 
+// mildest is a term of the schedule's own: one node that is not known to lead.
+var mildest = term{word: "bystander"}
+
 // ParseTargets reads a target expression. nodes are the names it may use.
 func ParseTargets(s string, nodes []string) (Targets, error) {
 	t := Targets{text: s}

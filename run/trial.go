@@ -89,7 +89,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	errs = append(errs, err)
 	aims, err := nemesis.ParseTargets(m.Targets, tr.Nodes)
 	errs = append(errs, err)
-	tr.faults = nemesis.Plan{Kinds: tr.kinds, Interval: m.Interval, Targets: aims, Budget: budget, Nodes: tr.Nodes, TimeLimit: m.TimeLimit, Containers: m.World != "sim"}
+	tr.faults = nemesis.Plan{Kinds: tr.kinds, Interval: m.Interval, Targets: aims, Budget: budget, Nodes: tr.Nodes, TimeLimit: m.TimeLimit, Containers: m.World != "sim", MinOps: tr.Workload.MinOps.In(m.World)}
 	if script == nil && errors.Join(errs...) == nil {
 		errs = append(errs, tr.faults.Validate())
 	}
@@ -195,18 +195,18 @@ func (tr *Trial) Plan(start histories.Time) Plan {
 		faults := gen.Generator(nil)
 		switch {
 		case tr.Script != nil:
-			faults = nemesis.Script(tr.Script, start.Add(m.TimeLimit))
+			faults = gen.Nemesis(nemesis.Script(tr.Script, start.Add(m.TimeLimit)))
 		case len(tr.kinds) > 0:
 			drawn := tr.faults
 			drawn.Start = start
-			faults = drawn.Generator()
+			faults = drawn.Generator() // which looks at what clients do
 		}
 		work := gen.Rate(m.Rate, tr.Workload.Ops(tr.params))
 		if len(m.Load) > 0 {
 			work = gen.Load(start, m.Load, tr.Workload.Ops(tr.params))
 		}
 		work = gen.TimeLimit(m.TimeLimit, work)
-		phases := []gen.Generator{gen.Any(gen.Clients(work), gen.Nemesis(faults))}
+		phases := []gen.Generator{gen.Any(gen.Clients(work), faults)}
 		if final := tr.Workload.FinalPhase(tr.params); final != nil {
 			phases = append(phases,
 				gen.Clients(gen.Limit(1, gen.Sleep(m.Recovery))),
