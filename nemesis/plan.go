@@ -16,8 +16,8 @@ import (
 //
 // Each kind has a process of its own, so that a slow fault of one does not
 // delay another's cure, and at most one fault in force at a time. A fault lasts
-// for up to four times Interval, and the calm until the next of its kind for one
-// and a half times; either is log-uniform.
+// for up to four times Interval, half of them for Interval or more, and the calm
+// until the next of its kind for up to one and a half times.
 type Plan struct {
 	Kinds    []Kind
 	Interval time.Duration

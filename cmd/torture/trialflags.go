@@ -47,7 +47,7 @@ func addTrialFlags(cmd *cobra.Command, t targets.Target) *trialFlags {
 	fs.DurationVar(&f.m.Timeout, "timeout", 0, "when a client gives an operation up (default 1s simulated, 5s in containers)")
 	fs.DurationVar(&f.m.Recovery, "recovery", 0, "from the last cure to the final operations (default 10s)")
 	fs.StringVar(&f.nemesis, "nemesis", "all", "kinds of faults, by comma; all that world, target and promise share, or none")
-	fs.DurationVar(&f.m.Interval, "interval", 0, "scale of time: faults last up to four times as long, the calm after one half as long again; short ones are as likely (default 3s in containers, 1.5s in the simulator)")
+	fs.DurationVar(&f.m.Interval, "interval", 0, "scale of time: half of the faults last from as long to four times as long, half for less, the calm after one up to one and a half times (default 3s in containers, 1.5s in the simulator)")
 	fs.StringVar(&f.m.Targets, "targets", "", "whom faults strike: one, minority, majority, all, primaries, !primaries, n1,n3 or a partition's shape (default: drawn)")
 	fs.StringVar(&f.m.Budget, "budget", "minority", "how many nodes may be unable to answer at once: none, minority, all or a number; a hunt draws it, up to a minority")
 	for _, flag := range t.Flags {
