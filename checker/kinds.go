@@ -17,7 +17,7 @@ var kindsOf = map[string][]string{
 	"versioned-register": {"version-conflict", "version-order", "stale-read"},
 	"primary-replica": {
 		"lost-acknowledged-write", "durability-lost", "under-replicated", "divergence", "replica-wrote", "applied-unknown",
-		"replica-gap", "replica-reorder", "phantom-write", "wrong-outcome", "wrong-value", "dirty-read", "not-refused",
+		"replica-gap", "replica-reorder", "applied-twice", "phantom-write", "wrong-outcome", "wrong-value", "dirty-read", "not-refused",
 		"version-conflict", "version-order", "non-monotonic-read", "no-truncate", "no-convergence", "stale-read",
 	},
 	"set":      {"revived", "unexpected", "lost", "never-read"},

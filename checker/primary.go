@@ -291,6 +291,10 @@ func (p *replication) put(i int, n int32, log *replicaLog) error {
 		if !slices.Contains(known, op) {
 			p.orders.put(idx, append(known, op))
 		}
+		if was := p.places.get(uint64(op)); was > 0 && was-1 < idx && log.at.get(was-1).op == op {
+			by := log.at.get(was-1).by - 1
+			p.addf("applied-twice", []int{by, i}, "op %d: %s put %s at %d of its log, which has it at %d already (op %d)", i, who, p.ops.name(op), idx, was-1, by)
+		}
 		p.places.put(uint64(op), idx+1)
 	case appends:
 		p.addf("replica-wrote", []int{i}, "op %d: %s, which is not the primary, put %s at %d of its log", i, who, p.ops.name(op), idx)
