@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -343,6 +345,31 @@ func TestMatchLogs(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
+}
+
+// A line is reported once, by its number, whichever and however many patterns
+// match it.
+func TestMatchLogsAgreesWithDefinition(t *testing.T) {
+	words := []string{"all is well", "panic: ", "fatal error: ", "DATA RACE", "Assertion failed", "corrupt page", "\n", "\n", "\n"}
+	random(t, 200, func(t *testing.T, r *rand.Rand) {
+		log := ""
+		for range r.IntN(30) {
+			log += words[r.IntN(len(words))] + " "
+		}
+		var want, got []string
+		for i, line := range strings.Split(log, "\n") {
+			if slices.ContainsFunc(LogPatterns, func(p *regexp.Regexp) bool { return p.MatchString(line) }) {
+				want = append(want, fmt.Sprintf("n1, line %d of its log: %s", i+1, strings.TrimSpace(line)))
+			}
+		}
+		found, matched, err := MatchLogs("n1", strings.NewReader(log), LogPatterns)
+		for _, a := range found {
+			got = append(got, a.Why)
+		}
+		if err != nil || matched != len(want) || !slices.Equal(got, want[:min(len(want), CasesMax)]) {
+			t.Errorf("%q, %d matched, %v: want %q", got, matched, err, want)
+		}
+	})
 }
 
 func TestExceptions(t *testing.T) {
