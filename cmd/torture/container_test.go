@@ -302,7 +302,7 @@ func TestReplayInContainers(t *testing.T) {
 
 // A client that spoke to a restarted node in the simulator, where it starts at
 // once, speaks to one that answers in containers too.
-func TestReplayWaitsForCures(t *testing.T) {
+func TestReplayInContainersWaitsForCures(t *testing.T) {
 	cli := engine(t)
 	program, err := static()
 	if err != nil {
