@@ -3,7 +3,6 @@ package checker
 // looksAt says, for each checker that always looks at the same, at what: in a
 // plain phrase, of which a Result tells.
 var looksAt = map[string]string{
-	"linearizable":         "each object: linearizable",
 	"broadcast":            "deliveries: order, agreement, none lost or twice",
 	"versioned-register":   "versions of each register",
 	"primary-replica":      "logs of the primary and its replicas",

@@ -8,14 +8,14 @@ import (
 	"github.com/torture-harness/torture/histories"
 )
 
-// Permit has c's anomalies of these kinds be permitted: they are kept in
-// Result.Permitted, and the verdict is what it would be without them.
-func Permit(c Checker, kinds ...string) Checker {
+// Permit has those of c's anomalies be permitted that are allowed: they are kept
+// in Result.Permitted, and the verdict is what it would be without them.
+func Permit(c Checker, allowed func(Anomaly) bool) Checker {
 	return Func(func(ctx context.Context, h histories.History) Result {
 		r := c.Check(ctx, h)
 		var evidence []Anomaly
 		for _, a := range r.Anomalies {
-			if slices.Contains(kinds, a.Kind) {
+			if allowed(a) {
 				r.Permitted = append(r.Permitted, a)
 			} else {
 				evidence = append(evidence, a)

@@ -26,6 +26,7 @@ func TestPermit(t *testing.T) {
 			return r
 		})
 	}
+	of := func(kind string) func(Anomaly) bool { return func(a Anomaly) bool { return a.Kind == kind } }
 	for _, test := range []struct {
 		name  string
 		parts []Checker
@@ -40,7 +41,7 @@ func TestPermit(t *testing.T) {
 		{"it hid that nothing happened", []Checker{part(Vacuous, "stale-read"), part(Valid)}, Vacuous, "inner: versioned-register: nothing happened", nil},
 		{"it hid that not all was judged", []Checker{part(Unknown, "stale-read"), part(Vacuous)}, Unknown, "inner: versioned-register: it gave up", nil},
 	} {
-		r := Permit(All("outer", All("inner", test.parts...)), "stale-read").Check(t.Context(), histories.History{})
+		r := Permit(All("outer", All("inner", test.parts...)), of("stale-read")).Check(t.Context(), histories.History{})
 		if r.Verdict != test.want || r.Why != test.why || !reflect.DeepEqual(kindsIn(r), append([]string(nil), test.left...)) {
 			t.Errorf("%s: %v %q %v, want %v %q %v", test.name, r.Verdict, r.Why, kindsIn(r), test.want, test.why, test.left)
 		}
@@ -51,7 +52,7 @@ func TestPermit(t *testing.T) {
 			t.Errorf("%s: the part that permits is %v", test.name, inner)
 		}
 	}
-	own := Permit(gives("mine", Invalid, Anomaly{Kind: "above-limit", Why: "w"}), "above-limit").Check(t.Context(), histories.History{})
+	own := Permit(gives("mine", Invalid, Anomaly{Kind: "above-limit", Why: "w"}), of("above-limit")).Check(t.Context(), histories.History{})
 	if own.Verdict != Valid || len(own.Permitted) != 1 {
 		t.Errorf("of a checker that is not ours: %v %+v", own.Verdict, own.Permitted)
 	}

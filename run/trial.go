@@ -226,9 +226,9 @@ func (tr *Trial) Replays() bool {
 }
 
 // Checker judges the trial's history: the workload's promises, but for what the
-// target permits; what holds for
-// every node, and whether enough happened for the verdict to mean anything; and
-// further parts, which look at more than the history.
+// target permits; what holds for every node; whether enough happened for the
+// verdict to mean anything; and further parts, which look at more than the
+// history.
 func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
 	promises := permitted(tr.Target, tr.Manifest.Flags, tr.Workload.Checker(tr.params))
 	traffic := tr.Target.Traffic.OrDefault()

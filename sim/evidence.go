@@ -100,8 +100,14 @@ func (e *sight) seeProcess(m *machine) {
 	case answer == handled:
 		got = fmt.Sprintf("answers, in life %d", m.life)
 	}
-	// A paused machine does not start its process.
-	e.check(string(m.id), "", expect("down", e.inForce), got, ok, on(m, nemesis.Kill, nemesis.Stop, nemesis.Power, nemesis.Pause))
+	// A paused machine does not start its process, and who was down before, and
+	// is by another fault as well, tells nothing of this one; but power is told
+	// by what is lost.
+	others := on(m, nemesis.Kill, nemesis.Stop, nemesis.Power, nemesis.Pause)
+	if e.inForce && ok && e.fault.down[string(m.id)] && e.fault.Kind != nemesis.Power {
+		ok = len(e.others(others)) == 0
+	}
+	e.check(string(m.id), "", expect("down", e.inForce), got, ok, others)
 	if e.inForce && e.fault.Kind == nemesis.Power && answer == refused {
 		_, kept := m.disk.Read(unsynced)
 		e.check(string(m.id), "", "unsynced write lost", pick(m.left && !kept, "lost", "kept"), m.left && !kept, nil)

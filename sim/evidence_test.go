@@ -204,6 +204,11 @@ func TestHiddenByAnother(t *testing.T) {
 	if op := b.finish(nemesis.InjectOp(pause)); op.Type != histories.Info || op.Error != "hidden by kill-1" {
 		t.Errorf("a pause of who is down: %s %q %s", op.Type, op.Error, op.Value)
 	}
+	stop := fault(nemesis.Stop, "n1")
+	if op := b.finish(nemesis.InjectOp(stop)); op.Type != histories.Info || op.Error != "hidden by kill-1, pause-1" {
+		t.Errorf("a stop of who is down: %s %q %s", op.Type, op.Error, op.Value)
+	}
+	b.cureFault(stop)
 	if e := b.cureFault(kill); short(e) != "[pause-1]" {
 		t.Errorf("the end of a kill, while a pause keeps the process from starting: %s", short(e))
 	}
@@ -214,6 +219,20 @@ func TestHiddenByAnother(t *testing.T) {
 	b.run(200 * time.Millisecond)
 	if got := b.ask("n1", "read", 0); got.Type != histories.OK {
 		t.Errorf("after all cures n1 answers %s %s", got.Type, got.Error)
+	}
+}
+
+// Who was about to start, and does, was not kept down.
+func TestWhoStartsWasNotKilled(t *testing.T) {
+	for seed := range uint64(10) {
+		b := &bench{TB: t, World: New(Config{
+			Seed: seed, Nodes: []string{"n1"}, New: func() node.Node { return &echo{} }, Messages: echoMessages,
+			Conditions: histories.Conditions{Late: 50 * time.Millisecond}, Sabotage: Idle,
+		})}
+		if op := b.finish(nemesis.InjectOp(fault(nemesis.Kill, "n1"))); op.Type != histories.Info {
+			t.Errorf("seed %d: a kill that was not done to who was not there yet: %s %s", seed, op.Type, op.Value)
+		}
+		_ = b.Close()
 	}
 }
 

@@ -70,7 +70,7 @@ func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 	if f.Kind == nemesis.Membership && w.cfg.Leave == "" {
 		return fmt.Errorf("fault %s: the target has no membership operations", f.ID)
 	}
-	l := lease{Fault: f, since: w.now, lives: map[string]uint32{}}
+	l := lease{Fault: f, since: w.now, lives: map[string]uint32{}, down: map[string]bool{}}
 	w.leases = append(w.leases, l)
 	if f.Kind == nemesis.Membership {
 		w.admin(op, f, w.cfg.Leave)
@@ -78,7 +78,7 @@ func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 	}
 	for _, name := range f.Targets {
 		m := w.machine(name)
-		l.lives[name] = m.life
+		l.lives[name], l.down[name] = m.life, m.proc == nil
 		if f.Kind == nemesis.Power {
 			if m.will = m.proc != nil; !m.will {
 				m.leave()
@@ -91,7 +91,11 @@ func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 			w.strike(w.machine(name), deed)
 		}
 	}
-	w.after(dying+5*time.Millisecond, func() { w.seen(op, l) })
+	wait := dying
+	if takesDown(f.Kind) && slices.ContainsFunc(f.Targets, func(n string) bool { return l.down[n] }) {
+		wait = starting // by then who is down would be up, if it were not for a fault
+	}
+	w.after(wait+5*time.Millisecond, func() { w.seen(op, l) })
 	return nil
 }
 

@@ -12,6 +12,7 @@ type lease struct {
 	nemesis.Fault
 	since histories.Time
 	lives map[string]uint32 // of its targets, when it began
+	down  map[string]bool   // likewise: those that were down
 }
 
 // leases are faults, in the order in which they began.

@@ -146,7 +146,7 @@ type Permit struct {
 	Anomaly string            `json:"anomaly"` // its kind, as checkers report it
 	Doc     string            `json:"doc"`
 	When    map[string]string `json:"when,omitempty"`  // flags under which it is allowed; nil: any
-	Under   []nemesis.Kind    `json:"under,omitempty"` // faults of which one must have been injected; nil: none
+	Under   []nemesis.Kind    `json:"under,omitempty"` // faults of which one must have been injected before; nil: none
 }
 
 // Bug is a defect planted on purpose, selected by name when a node is made.

@@ -116,3 +116,43 @@ func TestPermitsExcuseNothingElse(t *testing.T) {
 	}
 	t.Errorf("no stale read in 10 runs of raft with local reads")
 }
+
+// What came before the first fault of those that a permit names is not theirs.
+func TestPermitsFromTheFaultOn(t *testing.T) {
+	raft, err := Targets().Named("raft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial, err := run.NewTrial(raft, histories.Manifest{Flags: map[string]string{"reads": "lease"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drift := nemesis.InjectOp(nemesis.Fault{ID: "clock-1", Kind: nemesis.Clock, Targets: []string{"n1"}, Params: nemesis.Params{Shape: "drift", Drift: 1}})
+	call := func(f, asked, answer string) []histories.Op {
+		op := histories.Op{Type: histories.Invoke, F: f, Key: []byte(`"k0"`), Value: []byte(asked)}
+		done := op
+		done.Type, done.Value = histories.OK, []byte(answer)
+		return []histories.Op{op, done}
+	}
+	stale := slices.Concat(call("write", "1", "1"), call("write", "2", "2"), call("read", "null", "1"), call("read", "null", "2"))
+	for _, test := range []struct {
+		name string
+		ops  []histories.Op
+		want bool
+	}{
+		{"before", append([]histories.Op{drift}, stale...), true},
+		{"after", append(slices.Clone(stale), drift), false},
+		{"none", stale, false},
+	} {
+		var b histories.Builder
+		for _, op := range test.ops {
+			if err := b.Add(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := trial.Checker().Check(t.Context(), b.History())
+		if has(r.Permitted, "stale-read") != test.want || has(r.Anomalies, "stale-read") == test.want {
+			t.Errorf("a clock fault %s: permitted %+v, anomalies %+v", test.name, r.Permitted, r.Anomalies)
+		}
+	}
+}
