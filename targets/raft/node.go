@@ -25,9 +25,9 @@ import (
 
 const (
 	tick          = 100 * time.Millisecond
-	electionTicks = 10 // a leader unheard of for so long is replaced
-	retryAfter    = 300 * time.Millisecond
-	forgetAfter   = 5 * time.Second // then a request has been given up by its client
+	electionTicks = 10                     // a leader unheard of for so long is replaced
+	retryAfter    = 300 * time.Millisecond // and then twice as long each time
+	forgetAfter   = 5 * time.Second        // then a request has been given up by its client
 )
 
 // replica is one node of the group.

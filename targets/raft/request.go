@@ -16,6 +16,7 @@ type waiter struct {
 	byIndex     bool   // it is a read that goes around the log
 	index       uint64 // and may be answered once this is applied; 0: not known
 	taken, sent time.Duration
+	patience    time.Duration // after sent, until it is sent again; twice as long each time
 }
 
 // Request takes a client's operation. Its effect, if it has one, goes through
@@ -62,7 +63,7 @@ func (n *replica) Request(env *node.Env, r node.Request) {
 // send sets a request on its way: raft passes it on to the leader. Where there
 // is none it is dropped, and sent again later.
 func (n *replica) send(env *node.Env, w *waiter) {
-	w.sent = env.Now
+	w.sent, w.patience = env.Now, max(retryAfter, 2*w.patience)
 	switch {
 	case w.byIndex:
 		n.askIndex(env, w)
@@ -73,12 +74,13 @@ func (n *replica) send(env *node.Env, w *waiter) {
 	}
 }
 
-// retry sends again what has not been answered for a while. The machine does a
-// command once, however often it is in the log.
+// retry sends again what has not been answered for a while, less and less often:
+// who is slow to answer would be slower still if it were asked as often as it is
+// awaited. The machine does a command once, however often it is in the log.
 func (n *replica) retry(env *node.Env) {
 	n.waiting = slices.DeleteFunc(n.waiting, func(w *waiter) bool { return env.Now-w.taken >= forgetAfter })
 	for _, w := range n.waiting {
-		if w.index == 0 && env.Now-w.sent >= retryAfter {
+		if w.index == 0 && env.Now-w.sent >= w.patience {
 			n.send(env, w)
 		}
 	}

@@ -20,7 +20,12 @@ var Target = targets.Target{
 
 	New:      New,
 	Messages: Messages,
-	Traffic:  targets.Traffic{PerOperation: 12, PerSecond: 80}, // some three times what it has been seen to need
+	// An operation is sent five times at most before it is forgotten, and each
+	// time costs a node four messages at most: a heartbeat or an append with its
+	// answer, and an append with its answer to who turns out to be behind. Each
+	// second has ten heartbeats, twice as many with leases; where links double
+	// half of their messages, and all are behind, two messages become eight.
+	Traffic: targets.Traffic{PerOperation: 20, PerSecond: 140},
 	Flags: []targets.Flag{
 		{Name: "reads", Doc: "how a read is made sure to be fresh: through the log, by a read index, or by the leader's lease", Values: []string{"log", "index", "lease"}},
 		{Name: "snapshot-every", Doc: "entries from one snapshot of the state, and compaction of the log, to the next", Values: []string{"200", "20", "50", "1000", "10000"}},
