@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/torture-harness/torture/node"
 )
 
 // A transaction is an operation whose value lists micro-operations:
@@ -81,13 +83,18 @@ func (r *record) placeReads() {
 // is that to another one, or "": a transaction is answered by its own
 // operations, with the results of its reads.
 func AnswersAnother(invoked Op, value json.RawMessage) string {
-	if invoked.F != "txn" || !isTransaction(invoked.Value) {
+	if invoked.F != "txn" {
 		return ""
 	}
-	if !isTransaction(value) {
+	asked, err := node.Canon(invoked.Value) // as the node was given it
+	if err != nil || !isTransaction(asked) {
+		return ""
+	}
+	answer, err := node.Canon(value)
+	if err != nil || !isTransaction(answer) {
 		return fmt.Sprintf("%.200s, which is no transaction", value)
 	}
-	return contradicts(invoked.Value, value)
+	return contradicts(asked, answer)
 }
 
 // contradicts tells how the value of a transaction's completion contradicts

@@ -32,7 +32,7 @@ func TestAnswersAmiss(t *testing.T) {
 		`[["append",1,5]]`:        `with ["append",1,5] where`,
 		`"done"`:                  "which is no transaction",
 	} {
-		txn := gen.Limit(3, gen.Repeat(gen.Of(gen.Op{F: "txn", Value: []byte(`[["r",1,null]]`)})))
+		txn := gen.Limit(3, gen.Repeat(gen.Of(gen.Op{F: "txn", Value: []byte(`[["r", 1.0, null]]`)})))
 		var b histories.Builder
 		err := run.Loop(context.Background(), run.Plan{Clients: 1, Generator: gen.Clients(txn)}, &muddled{idle{nodes: []string{"n1"}}, answer}, b.Add)
 		if err != nil {
