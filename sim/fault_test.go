@@ -101,7 +101,7 @@ func TestEarlyCure(t *testing.T) {
 func TestLeasesAreAUnion(t *testing.T) {
 	b := cluster(t, 1, 2, nil)
 	b.inject(fault(nemesis.Kill, "n1"))
-	b.inject(fault(nemesis.Stop, "n1"))
+	b.finish(nemesis.InjectOp(fault(nemesis.Stop, "n1"))) // in force, and hidden
 	e := b.cureFault(fault(nemesis.Kill, "n1"))
 	if !e.Verified || !slices.Equal(e.Holders, []string{"stop-1"}) {
 		t.Errorf("evidence %+v: want stop-1 as the holder", e)
