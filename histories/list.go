@@ -15,7 +15,7 @@ type Summary struct {
 	Manifest Manifest `json:"manifest"`
 	Verdict  string   `json:"verdict,omitempty"` // as result.json has it
 	State    State    `json:"state,omitempty"`   // likewise
-	Complete bool     `json:"complete"`          // there is a result
+	Complete bool     `json:"complete"`          // there is a verdict
 	Torn     bool     `json:"torn,omitempty"`    // the history's last line is cut off
 	Size     int64    `json:"size"`              // of all files, in bytes
 	Error    string   `json:"error,omitempty"`   // why the rest is not known
@@ -60,7 +60,7 @@ func (s *Summary) fill() (err error) {
 	if err != nil {
 		return err
 	}
-	s.Complete, s.Verdict, s.State = true, head.Verdict, head.State
+	s.Complete, s.Verdict, s.State = head.Verdict != "", head.Verdict, head.State
 	return nil
 }
 

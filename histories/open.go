@@ -14,7 +14,7 @@ type Opened struct {
 	Manifest Manifest
 	History  History // with the nodes' own records, see Merge
 	Torn     int     // records that were cut off when the run was, and are left out
-	Complete bool    // there is a result
+	Complete bool    // there is a verdict
 }
 
 // Open reads the directory of a run, complete or cut short at any instant.
@@ -33,8 +33,8 @@ func Open(dir string) (*Opened, error) {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
 	o.Torn = info.Torn + torn
-	_, err = os.Stat(o.Path(ResultName))
-	o.Complete = err == nil
+	result, err := o.ReadResult()
+	o.Complete = err == nil && result.Verdict != ""
 	return o, nil
 }
 

@@ -27,6 +27,7 @@ type ResultHead struct {
 	Verdict string
 	State   State
 	Error   string // of torture itself, if State is Failed
+	Ops     int    // how many the history had when it was judged; 0: not known
 }
 
 // ReadResult reads the head of d's result.json. The error is fs.ErrNotExist if
@@ -42,6 +43,7 @@ func (d Dir) ReadResult() (ResultHead, error) {
 		Verdict string `json:"verdict"`
 		State   State  `json:"state"`
 		Error   string `json:"error"`
+		Ops     int    `json:"ops"`
 		Killed  bool   `json:"killed"` // before there was a version
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
@@ -60,5 +62,5 @@ func (d Dir) ReadResult() (ResultHead, error) {
 			r.State = Complete
 		}
 	}
-	return ResultHead{r.Version, r.Verdict, r.State, r.Error}, nil
+	return ResultHead{r.Version, r.Verdict, r.State, r.Error, r.Ops}, nil
 }

@@ -2,6 +2,7 @@ package histories
 
 import (
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,11 @@ func Write(w io.Writer, h History) error {
 // suffix tells the format: .jsonl, or .edn for Jepsen's, and then .zst or .gz if
 // it is to be compressed.
 func WriteFile(path string, h History) error {
+	return WriteFileUntil(context.Background(), path, h)
+}
+
+// WriteFileUntil is WriteFile that fails once ctx is done, if it is not over.
+func WriteFileUntil(ctx context.Context, path string, h History) error {
 	if err := Writable(path); err != nil {
 		return err
 	}
@@ -27,7 +33,8 @@ func WriteFile(path string, h History) error {
 	if strings.HasSuffix(plainName(path), ".edn") {
 		write = WriteEDN
 	}
-	return writeAtomically(path, func(f *os.File) error {
+	return writeAtomically(path, func(file *os.File) error {
+		f := until{ctx, file}
 		var z io.WriteCloser
 		switch filepath.Ext(path) {
 		case ".zst":
@@ -46,6 +53,19 @@ func WriteFile(path string, h History) error {
 		}
 		return z.Close()
 	})
+}
+
+// until is a writer that fails once its context is done.
+type until struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (u until) Write(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(b)
 }
 
 // Writable tells whether path has a suffix that WriteFile knows.

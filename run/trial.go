@@ -33,6 +33,10 @@ type Trial struct {
 	faults nemesis.Plan
 }
 
+// longest is what any time of a trial may be: sums of some of them are still
+// durations.
+const longest = 10000 * time.Hour
+
 // NewTrial completes m with the target's defaults and tells all that is wrong
 // with it. script is what to play: faults alone, while the workload goes on as
 // usual, or clients' operations too, and then nothing else happens.
@@ -65,6 +69,14 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	if m.Keys != "" {
 		_, err := gen.Distribution(m.Keys, 1)
 		errs = append(errs, err)
+	}
+	for _, d := range []struct {
+		name string
+		of   time.Duration
+	}{{"--time-limit", m.TimeLimit}, {"--timeout", m.Timeout}, {"--recovery", m.Recovery}, {"--interval", m.Interval}, {"end", m.End}} {
+		if d.of > longest {
+			wrong("%s %v: want %v at most", d.name, d.of, longest)
+		}
 	}
 	for i, p := range m.Load {
 		if p.For <= 0 || !(p.Rate > 0) {
