@@ -95,7 +95,9 @@ func TestCheckTorn(t *testing.T) {
 	path := filepath.Join(dir, "history.jsonl")
 	h := read(t, path)
 	put(t, path, h[:len(h)-7])
-	do(t, "check", dir).want(t, exitValid, "torn and was dropped")
+	for range 2 { // whatever is judged is a part, and stays one
+		do(t, "check", dir).want(t, exitUnknown, "torn and was dropped", "UNKNOWN", "has lost its result.json or the end of its history")
+	}
 	opened, err := histories.Open(dir)
 	if err != nil || opened.Torn != 1 || opened.History.Len() != strings.Count(h, "\n")-1 {
 		t.Errorf("opened: %+v, %v", opened, err)
@@ -111,7 +113,7 @@ func TestCheckReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(dir, "result.json", "in-the-way"), "") // even root cannot replace this
-	do(t, "check", dir).want(t, exitFailed, "VALID", "result.json")
+	do(t, "check", dir).want(t, exitFailed, "UNKNOWN", "has lost its result.json", "file exists")
 }
 
 // Broken directories are listed with the reason.

@@ -43,8 +43,7 @@ verdict is what both agree on.
 			default:
 				return fmt.Errorf("--order %s: want %s, %s or %s", f.order, orderFile, orderTime, orderBoth)
 			}
-			ctx, stop := untilInterrupt(cmd.Context())
-			defer stop()
+			ctx := cmd.Context()
 			if path == "-" {
 				if f.checker == "" {
 					return sayChecker(path, "standard input")
@@ -61,11 +60,11 @@ verdict is what both agree on.
 				if f.checker != "" {
 					return errors.New("--checker is for files; a run's directory has its own checkers (check its history.jsonl to use another)")
 				}
-				tr, _, err := a.openTrial(path)
+				tr, opened, err := a.openTrial(path)
 				if err != nil {
 					return err
 				}
-				return a.sayOf(a.judge(ctx, tr, path, cutShort(path)))
+				return a.sayOf(a.judge(ctx, tr, path, cutShort(path, opened.History.Len())))
 			case info.IsDir():
 				found, err := historyIn(path)
 				if err != nil {

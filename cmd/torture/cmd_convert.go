@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 )
 
@@ -35,7 +36,12 @@ history then. Whatever is judged, OUT gets the verdict that IN gets.`,
 			if err != nil {
 				return err
 			}
-			if err := histories.WriteFile(out, h); err != nil {
+			ctx, stop := a.interrupts.until(cmd.Context()) // which leaves no half of a file
+			defer stop()
+			switch err := histories.WriteFileUntil(ctx, out, h); {
+			case ctx.Err() != nil && err != nil:
+				return verdictError(checker.Unknown)
+			case err != nil:
 				return failed(err)
 			}
 			if a.json {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/docker"
 	"github.com/torture-harness/torture/sim"
 )
@@ -16,7 +17,7 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Short: "Say what this machine can and cannot do, and why",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := untilInterrupt(cmd.Context())
+			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
 			type diagnosis struct {
 				Simulator  []string            `json:"simulator"`
@@ -37,7 +38,8 @@ func newDoctorCommand(a *app) *cobra.Command {
 				}
 			}
 			if ctx.Err() != nil {
-				return failed(fmt.Errorf("interrupted: %s", d.Why))
+				fmt.Fprintln(a.stderr, "interrupted: not all was tried: "+d.Why)
+				return verdictError(checker.Unknown)
 			}
 			if a.json {
 				printJSON(a.stdout, d)

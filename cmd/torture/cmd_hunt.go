@@ -79,7 +79,7 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			if live {
 				h.beat, h.each = 200*time.Millisecond, func(t *tally) { fmt.Fprint(a.stderr, "\r\x1b[K"+t.progress(h.limit)) }
 			}
-			ctx, stop := untilInterrupt(cmd.Context())
+			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
 			keep := func(f *seedResult) *kept {
 				k := a.bring(ctx, t, h.manifest(f.Seed), f)

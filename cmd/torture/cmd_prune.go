@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
 )
 
@@ -50,9 +51,14 @@ short, was not checked, or is none that it understands.`,
 			runs = slices.DeleteFunc(runs, func(r histories.Summary) bool {
 				return r.Error != "" || r.State != histories.Complete || r.Verdict != "valid" && r.Verdict != "vacuous"
 			})
+			ctx, stop := a.interrupts.until(cmd.Context()) // no run is removed by halves
+			defer stop()
 			p := pruned{Removed: []string{}}
 			var errs []error
 			for _, r := range runs[:max(0, len(runs)-keep)] {
+				if ctx.Err() != nil {
+					break
+				}
 				if !dry {
 					if err := os.RemoveAll(string(r.Dir)); err != nil {
 						errs = append(errs, err)
@@ -75,7 +81,13 @@ short, was not checked, or is none that it understands.`,
 				}
 				fmt.Fprintf(a.stdout, "%s %s, %s; %d kept\n", verb, count(len(p.Removed), "run"), bytesText(p.Bytes), p.Kept)
 			}
-			return failed(errors.Join(errs...))
+			if err := errors.Join(errs...); err != nil {
+				return failed(err)
+			}
+			if ctx.Err() != nil {
+				return verdictError(checker.Unknown)
+			}
+			return nil
 		},
 	}
 	s.add(cmd, a.targets().Names())

@@ -46,7 +46,7 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			if _, _, err := chooseWorld(cmd.Context(), tr.Manifest.World); err != nil {
 				return err
 			}
-			ctx, stop := untilInterrupt(cmd.Context())
+			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
 			code, hits, done := exitValid, 0, 0
 			for ; done < times && ctx.Err() == nil && !a.stuck; done++ {
@@ -61,6 +61,10 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 				}
 				o, err := a.conduct(ctx, again, same)
 				said := a.sayOf(o, err)
+				if errors.As(err, new(verdictError)) { // interrupted, before there was a verdict
+					code = graver(code, exitUnknown)
+					break
+				}
 				if err != nil {
 					return err
 				}
@@ -121,7 +125,7 @@ func (a *app) replayed(path, world string) (*run.Trial, *identity, error) {
 		}
 		m, script = tr.Manifest, tr.Script
 		if m.World == "sim" && world != "docker" {
-			recorded = &identity{of: path, build: m.Build, want: opened.History, whole: cutShort(path) == nil}
+			recorded = &identity{of: path, build: m.Build, want: opened.History, whole: cutShort(path, opened.History.Len()) == nil}
 		}
 		// Where the seed does not decide everything, what happened is played.
 		if script == nil && (m.World != "sim" || world == "docker") {

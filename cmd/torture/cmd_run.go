@@ -77,7 +77,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 			}
 			fmt.Fprintf(a.stderr, "%s in %s, seed %d: %s, %s, faults: %s\n", t.Name, worldName(chosen), m.Seed,
 				count(tr.Manifest.Nodes, "node"), count(tr.Manifest.Clients, "client"), cmp.Or(join(m.Nemesis), "none"))
-			ctx, stop := untilInterrupt(cmd.Context())
+			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
 			return a.sayOf(a.conduct(ctx, tr, nil))
 		},

@@ -74,7 +74,7 @@ that was not looked for to the end, since it was interrupted, unknown.` + "\n" +
 			if err := errors.Join(slips...); err != nil {
 				return failed(err)
 			}
-			ctx, stop := untilInterrupt(cmd.Context())
+			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
 			test := selftest{Verdict: checker.Valid, State: histories.Complete, Bugs: []power{}}
 			for _, t := range chosen {

@@ -41,7 +41,7 @@ world.` + "\n" + exitStatus,
 			if err := tryStore(filepath.Dir(filepath.Clean(args[0]))); err != nil {
 				return failed(err)
 			}
-			ctx, stop := untilInterrupt(cmd.Context())
+			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
 			return a.sayOf(a.shrink(ctx, tr, opened.History, args[0], limit))
 		},
@@ -54,6 +54,10 @@ world.` + "\n" + exitStatus,
 // still fails.
 func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, dir string, limit time.Duration) (*outcome, error) {
 	r := tr.Checker().Check(ctx, h)
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.stderr, "interrupted: nothing is shrunk")
+		return nil, verdictError(checker.Unknown)
+	}
 	if r.Verdict != checker.Invalid {
 		return nil, fmt.Errorf("%s is %s: only a run with an anomaly can be shrunk", dir, r.Verdict)
 	}

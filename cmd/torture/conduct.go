@@ -70,19 +70,35 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial, same *identity) (*outc
 	defer func() { _ = log.Sync() }()
 	log.Info("run begins", zap.Any("manifest", m))
 
+	check := fmt.Sprintf("torture check %s judges what was recorded", quoted(dir))
+	defer a.interrupts.leaves("")
+	if a.interrupts.leaves(check); m.World != "sim" {
+		a.interrupts.leaves(fmt.Sprintf("torture clean %s removes what is left on the engine, and %s", quoted(dir), check))
+	}
 	runErr := a.play(ctx, tr, store, same, log)
 	if runErr != nil {
 		log.Info("the run is cut short", zap.Error(runErr)) // the command says it to the user
 	}
-	if errors.Is(runErr, errInterrupted) {
-		fmt.Fprintln(a.stderr, "interrupted: the faults are cured, and what there is is checked")
+	if closed := m.World == "sim" || runErr == nil || errors.Is(runErr, errInterrupted); closed {
+		a.interrupts.leaves(check)
 	}
-	o, err := a.judge(context.WithoutCancel(ctx), tr, dir, runErr)
+	if errors.Is(runErr, errInterrupted) {
+		fmt.Fprintln(a.stderr, "interrupted: all is cured and taken down, and what was recorded is checked")
+		ctx = context.WithoutCancel(ctx)
+	}
+	if err := recorded(dir, runErr); err != nil {
+		log.Info("how the run ended is not noted", zap.Error(err)) // nor will its result be
+	}
+	o, err := a.judge(ctx, tr, dir, runErr)
 	if o != nil && same != nil && o.State != histories.Interrupted {
 		o.Repeats = same.result()
 	}
 	if o != nil && o.State == histories.Interrupted {
 		runErr = nil // it is the user's wish, and part of the outcome
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(a.stderr, "interrupted: the run is recorded, and not judged: torture check %s\n", quoted(dir))
+		err = verdictError(checker.Unknown)
 	}
 	return o, errors.Join(failed(runErr), err)
 }
@@ -104,7 +120,7 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, sam
 	if patience == 0 {
 		patience = hangLimit(tr.Manifest)
 	}
-	dog := newWatchdog(patience, string(store.Dir), world, log)
+	dog := newWatchdog(patience, func() { a.hangs(patience, string(store.Dir), world, log) })
 	defer dog.stop()
 	progress := a.newProgress(tr, world)
 	defer progress.stop()
@@ -127,6 +143,8 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, sam
 	}
 	if err != nil && ctx.Err() != nil {
 		err = interruption(ctx, err)
+	}
+	if err != nil && ctx.Err() != nil && !a.stuck { // else the world is not ours to ask
 		heal, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
 		if unhealed := world.Heal(heal); unhealed != nil {
@@ -168,32 +186,41 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 }
 
 // judge checks what a run's directory holds and writes its verdict and report.
-// cut is why the run was cut short, or nil.
+// cut is why the run was cut short, or nil. When ctx ends so does judge, at once,
+// and all is left as it was.
 func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (*outcome, error) {
+	o := &outcome{Version: histories.ResultVersion, Run: dir, State: stateOf(cut), Manifest: tr.Manifest, Repeat: repeatCommand(dir)}
+	if o.State == histories.Failed {
+		o.Error = cut.Error()
+	}
+	page, err := promptly(ctx, func() ([]byte, error) { return o.weigh(ctx, tr) })
+	if err != nil {
+		return nil, err
+	}
+	return o, failed(o.save(page))
+}
+
+// weigh completes o by what its run's directory holds, and makes the report.
+func (o *outcome) weigh(ctx context.Context, tr *run.Trial) (page []byte, err error) {
 	if tr.Manifest.World != "sim" {
-		if err := histories.Merge(dir); err != nil {
+		if err := histories.Merge(o.Run); err != nil {
 			return nil, failed(err)
 		}
 	}
-	opened, err := histories.Open(dir)
+	opened, err := histories.Open(o.Run)
 	if err != nil {
 		return nil, failed(err)
 	}
-	o := &outcome{
-		Version: histories.ResultVersion, Run: dir, State: stateOf(cut), Manifest: tr.Manifest, Ops: opened.History.Len(), Repeat: repeatCommand(dir),
-	}
 	h := opened.History
+	o.Ops = h.Len()
 	// An interrupted run was taken down in order: of all nodes, all is there.
 	if (o.State == histories.Failed || o.State == histories.Killed) && tr.Manifest.World != "sim" {
 		h = known(h, tr.Nodes)
 		o.Known = h.Len()
 	}
-	o.Result = tr.Checker(nodeLogs(dir, tr)).Check(ctx, h)
+	o.Result = tr.Checker(nodeLogs(o.Run, tr)).Check(ctx, h)
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("interrupted: %s is not judged to the end, and its result is what it was", dir)
-	}
-	if o.State == histories.Failed {
-		o.Error = cut.Error()
+		return nil, ctx.Err()
 	}
 	// What was not done to the end may have had an anomaly there, and nobody
 	// has looked: it is never valid.
@@ -202,25 +229,23 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (
 		o.Result.Why = strings.TrimSuffix(o.cut()+"; "+o.Result.Why, "; ")
 	}
 	o.Verdict, o.Advice = o.Result.Verdict, advice(o.Manifest, o.Result)
-	return o, failed(save(dir, opened.History, o))
+	var b bytes.Buffer
+	err = report.HTML(&b, reportInput(o.Run, opened.History, o))
+	return b.Bytes(), failed(err)
 }
 
 // save writes result.json, the checkers' drawings, and report.html.
-func save(dir string, h histories.History, o *outcome) error {
-	d := histories.Dir(dir)
+func (o *outcome) save(page []byte) error {
+	d := histories.Dir(o.Run)
 	for name, content := range o.Result.Files {
 		if err := d.SaveFile(name, content); err != nil {
 			return err
 		}
 	}
-	if err := d.Save("result.json", o); err != nil {
+	if err := d.Save(histories.ResultName, o); err != nil {
 		return err
 	}
-	var page bytes.Buffer
-	if err := report.HTML(&page, reportInput(dir, h, o)); err != nil {
-		return err
-	}
-	return d.SaveFile("report.html", page.Bytes())
+	return d.SaveFile("report.html", page)
 }
 
 func reportInput(dir string, h histories.History, o *outcome) report.Input {
@@ -278,7 +303,7 @@ func (o *outcome) cut() string {
 	case histories.Interrupted:
 		s = "the run was interrupted before its end, and only what there was until then is judged"
 	case histories.Killed:
-		s = "the run was killed, or lost its result.json: whether the history is all of it is not known"
+		s = "the run was killed, or has lost its result.json or the end of its history: whether the history is all of it is not known"
 	case histories.Failed:
 		s = "torture failed before the end of the run"
 	default:

@@ -179,10 +179,10 @@ func TestContainersNodeKilled(t *testing.T) {
 func TestContainersKilled(t *testing.T) {
 	cli := engine(t)
 	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "partition,kill,pause", "--interval", "1s", "--time-limit", "1h")
-	if err := p.Process.Kill(); err != nil {
+	if err := syscall.Kill(child(t, p.Process.Pid), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	p.wait(t)
+	p.wait(t).want(t, exitFailed, "torture failed: it crashed", "torture clean "+dir)
 	checkable(t, dir)
 	do(t, "clean", dir).want(t, exitValid, "removed 6 containers, 1 networks")
 	nothingLeft(t, cli, dir)

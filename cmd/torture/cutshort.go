@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -11,29 +10,40 @@ import (
 // errInterrupted ends a run that was interrupted.
 var errInterrupted = errors.New("the run was interrupted")
 
-// errNoResult is what can be told of a run whose harness was killed.
-var errNoResult = errors.New("the run was killed before it had a result")
+// errNoEnd is what can be told of a run of whose end nothing is known.
+var errNoEnd = errors.New("the run was killed before it had a result, or what it left is not all there")
+
+// recorded notes in dir how the run ended there, and that it is not judged yet:
+// whatever becomes of the judge, the history is known to be all of it, or not.
+func recorded(dir string, cut error) error {
+	head := struct {
+		Version int             `json:"version"`
+		State   histories.State `json:"state"`
+		Error   string          `json:"error,omitempty"`
+	}{Version: histories.ResultVersion, State: stateOf(cut)}
+	if head.State == histories.Failed {
+		head.Error = cut.Error()
+	}
+	return histories.Dir(dir).Save(histories.ResultName, head)
+}
 
 // cutShort is why the run in dir ended before its time, or nil: torture failed,
-// was interrupted, or was killed and wrote no result. A check keeps what an
-// earlier one knew.
-func cutShort(dir string) error {
+// was interrupted, or was killed and wrote no result; or that cannot be read, or
+// tells of more ops than there are now. A check keeps what an earlier one knew.
+func cutShort(dir string, ops int) error {
 	before, err := histories.Dir(dir).ReadResult()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errNoResult
-	case err != nil:
-		return nil // the result is to be written anew
+	if err != nil || ops < before.Ops {
+		return errNoEnd
 	}
 	switch before.State {
-	case histories.Killed:
-		return errNoResult
+	case histories.Complete:
+		return nil
 	case histories.Interrupted:
 		return errInterrupted
 	case histories.Failed:
 		return errors.New(before.Error)
 	}
-	return nil
+	return errNoEnd
 }
 
 // stateOf is the state of a run that ended with cut.
@@ -43,7 +53,7 @@ func stateOf(cut error) histories.State {
 		return histories.Complete
 	case cut == errInterrupted:
 		return histories.Interrupted
-	case cut == errNoResult:
+	case cut == errNoEnd:
 		return histories.Killed
 	}
 	return histories.Failed

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,4 +65,54 @@ func TestCheckFailedRun(t *testing.T) {
 			t.Errorf("%s, error %q", o.Verdict, o.Error)
 		}
 	}
+}
+
+// What is missing of a run makes no verdict of what is there, whatever it is: its
+// result, or one that can be read, or the end of its history.
+func TestCheckPart(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"no result": func(dir string) error { return os.Remove(filepath.Join(dir, "result.json")) },
+		"a torn result": func(dir string) error {
+			return os.Truncate(filepath.Join(dir, "result.json"), 100)
+		},
+		"a result of another torture": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "result.json"), []byte(`{"version":99,"verdict":"valid","state":"complete"}`), 0o644)
+		},
+		"the end of the history is gone": func(dir string) error {
+			path := filepath.Join(dir, "history.jsonl")
+			h, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.Truncate(path, int64(bytes.LastIndexByte(h[:len(h)-1], '\n')+1))
+		},
+	} {
+		store := t.TempDir()
+		do(t, "run", "total", "--world", "sim", "--seed", "1", "--nemesis", "none", "--time-limit", "10s", "--store", store).want(t, exitValid)
+		dir := onlyRun(t, store)
+		if err := spoil(dir); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if d := do(t, "check", dir); d.code != exitUnknown || !strings.Contains(d.out, "whether the history is all of it is not known") {
+				t.Errorf("%s: exit %d\n%s", name, d.code, d)
+			}
+		}
+	}
+}
+
+// A run whose verdict was not waited for is known to be whole: a check gives it.
+func TestRecordedNotJudged(t *testing.T) {
+	store := t.TempDir()
+	do(t, "run", "total", "--world", "sim", "--seed", "1", "--nemesis", "none", "--time-limit", "10s", "--store", store).want(t, exitValid)
+	dir := onlyRun(t, store)
+	if err := recorded(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	do(t, "list", "--store", store).want(t, exitValid, "not checked")
+	do(t, "check", dir).want(t, exitValid, "VALID")
+	if err := recorded(dir, errors.New("the engine is gone")); err != nil {
+		t.Fatal(err)
+	}
+	do(t, "check", dir).want(t, exitUnknown, "torture failed before the end of the run")
 }

@@ -47,6 +47,14 @@ func failed(err error) error {
 	return failure{err}
 }
 
+// unless is err, unless it is one that means no harm.
+func unless(err, harmless error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
+}
+
 // exitCode is the one place that turns an outcome into a code. What is neither
 // a verdict nor a failure of ours is the user's: a wrong flag, a torn file.
 func exitCode(err error, stderr io.Writer) int {

@@ -109,17 +109,17 @@ func TestQuoted(t *testing.T) {
 // A worker that dies takes its seed with it, not the hunt.
 func TestHuntWorkerDies(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--first", "42", "--workers", "1", "--store", t.TempDir())
-	worker := child(t, p.Process.Pid)
+	worker := child(t, child(t, p.Process.Pid))
 	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	p.wait(t).want(t, exitFailed, "seed 42: the worker that simulated it died (signal: killed)", "1 seed: 0 valid", "1 failed")
+	p.wait(t).want(t, exitFailed, "seed 42: the worker that simulated it died (signal: killed; out of memory?)", "1 seed: 0 valid", "1 failed")
 }
 
 // Ctrl-C goes to the hunt and to its workers alike.
 func TestHuntInterrupted(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--store", t.TempDir())
-	worker := child(t, p.Process.Pid)
+	worker := child(t, child(t, p.Process.Pid))
 	eventually(t, "the worker ignores SIGINT", func() bool { return ignores(t, worker, syscall.SIGINT) })
 	for _, pid := range []int{worker, p.Process.Pid} {
 		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
@@ -133,7 +133,7 @@ func TestHuntInterrupted(t *testing.T) {
 // hunt.
 func TestHuntTerminated(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--json", "--store", t.TempDir())
-	worker := child(t, p.Process.Pid)
+	worker := child(t, child(t, p.Process.Pid))
 	eventually(t, "the worker ignores SIGTERM", func() bool { return ignores(t, worker, syscall.SIGTERM) })
 	for _, pid := range []int{worker, p.Process.Pid} {
 		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
@@ -150,7 +150,7 @@ func TestHuntTerminated(t *testing.T) {
 // A selftest that is interrupted has not shown that every bug is found.
 func TestSelftestInterrupted(t *testing.T) {
 	p := start(t, self(t), nil, "selftest", "--workers", "1")
-	child(t, p.Process.Pid)
+	child(t, child(t, p.Process.Pid))
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

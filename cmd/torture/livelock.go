@@ -46,17 +46,28 @@ func (a *app) loop(ctx context.Context, p run.Plan, world run.World, record func
 	go func() { over <- run.Loop(ctx, p, w, g.note) }()
 	tick := time.NewTicker(patience / handlerLooks)
 	defer tick.Stop()
+	interrupt, interrupted := ctx.Done(), false
 	var step uint64
 	for looks := 0; ; looks++ {
 		select {
 		case err := <-over:
 			return "", err
+		case <-interrupt:
+			interrupt, interrupted, looks = nil, true, 0
+			tick.Reset(time.Second / 2 / handlerLooks)
+			continue
 		case <-tick.C:
 		}
-		if _, _, now := w.Handling(); now != step || now == 0 {
+		if _, _, now := w.Handling(); !interrupted && (now != step || now == 0) {
 			step, looks = now, 0
 		}
-		if looks == handlerLooks {
+		switch {
+		case looks < handlerLooks:
+		case interrupted: // too soon to blame a node
+			a.stuck = true
+			g.end()
+			return "", ctx.Err()
+		default:
 			if node, handler := g.blame(step); node != "" {
 				a.stuck = true
 				return fmt.Sprintf("%s has not come back from %s for %v of real time: livelock", node, handler, patience), g.err
@@ -85,6 +96,13 @@ func (g *guard) note(op histories.Op) error {
 	}
 	g.next, g.last = op.Index+1, op.Time
 	return g.record(op)
+}
+
+// end ends the record.
+func (g *guard) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
 }
 
 // blame records who is in a handler since a step, and ends the record; unless

@@ -4,4 +4,6 @@ package main
 
 import "os"
 
-func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(supervised(os.Args[1:], func(line *lifeline) int { return (&app{args: os.Args[1:]}).executeAlone(line) }))
+}

@@ -15,8 +15,10 @@ import (
 // as a hunt's workers are, and the tests of what signals do.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		enactEnvironment()
-		os.Exit(testApp(os.Args[1:]).execute())
+		os.Exit(supervised(os.Args[1:], func(line *lifeline) int {
+			enactEnvironment(line)
+			return testApp(os.Args[1:]).executeAlone(line)
+		}))
 	}
 	code := m.Run()
 	if builtDir != "" {

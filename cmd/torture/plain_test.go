@@ -113,7 +113,7 @@ func TestTargetWithoutFaults(t *testing.T) {
 
 // testApp is torture as the environment wants it.
 func testApp(args []string) *app {
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, args: args}
+	a := &app{args: args}
 	if os.Getenv(envOwn) != "" || args[0] == "node" { // in its container
 		a.own = ownTargets
 		a.handlers = shortPatience

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,12 +26,17 @@ import (
 const (
 	envHang     = "TORTURE_TEST_HANG"      // a run that hangs, in this store
 	envFileSize = "TORTURE_TEST_FILE_SIZE" // no file may be larger, in bytes
+	envCrash    = "TORTURE_TEST_CRASH"     // Go's runtime is to end the process
 )
 
-func enactEnvironment() {
+func enactEnvironment(line *lifeline) {
 	enactSpoil(os.Getenv(envSpoil))
 	if store := os.Getenv(envHang); store != "" {
-		hang(store)
+		hang(store, line)
+	}
+	if os.Getenv(envCrash) != "" {
+		go func() { panic("where nobody recovers") }()
+		select {}
 	}
 	if size, err := strconv.ParseUint(os.Getenv(envFileSize), 10, 64); err == nil {
 		signal.Ignore(syscall.SIGXFSZ) // so that writing fails instead
@@ -41,7 +47,7 @@ func enactEnvironment() {
 }
 
 // hang does a run whose nodes never return from a request.
-func hang(store string) {
+func hang(store string, line *lifeline) {
 	target, err := all.Targets().Named("total")
 	if err != nil {
 		panic(err)
@@ -52,7 +58,7 @@ func hang(store string) {
 	if err != nil {
 		panic(err)
 	}
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, store: store, patience: 200 * time.Millisecond}
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, interrupts: hearInterrupts(line), store: store, patience: 200 * time.Millisecond}
 	o, err := a.conduct(context.Background(), tr, nil)
 	fmt.Printf("the run is over: %v, %v\n", o, err)
 	os.Exit(exitValid)
@@ -90,8 +96,9 @@ func TestHangLimit(t *testing.T) {
 		{histories.Manifest{Rate: 100, End: time.Hour}, time.Hour},
 		{histories.Manifest{Rate: 1e-3}, time.Hour},
 		{histories.Manifest{Rate: 1e-300}, time.Hour},
+		{histories.Manifest{Rate: 100, Recovery: math.MaxInt64, Timeout: math.MaxInt64, End: math.MaxInt64}, 48 * time.Hour},
 	} {
-		if got := hangLimit(test.m); got < test.want || got > 48*time.Hour {
+		if got := hangLimit(test.m); got < test.want || test.m.Recovery < math.MaxInt64 && got > 48*time.Hour {
 			t.Errorf("%+v: %v, want %v at least", test.m, got, test.want)
 		}
 	}
@@ -118,7 +125,7 @@ func longRun(t *testing.T, store string, more ...string) (p *process, dir string
 // Ctrl-C stops a run; what there is is checked, and the directory is complete.
 // It is never valid, and every later look at it knows why.
 func TestInterrupt(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		store := t.TempDir()
 		p, dir := longRun(t, store)
 		if err := p.Process.Signal(s); err != nil {
@@ -181,16 +188,15 @@ func TestInterruptedIsNoAnomaly(t *testing.T) {
 	}
 }
 
-// A run that is killed leaves a directory that opens and can be checked.
+// A run that is killed leaves a directory that opens and can be checked. Its parent
+// is left to say so.
 func TestKilled(t *testing.T) {
 	store := t.TempDir()
 	p, dir := longRun(t, store)
-	if err := p.Process.Kill(); err != nil {
+	if err := syscall.Kill(child(t, p.Process.Pid), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if d := p.wait(t); d.code != -1 {
-		t.Errorf("exit %d: %s", d.code, d)
-	}
+	p.wait(t).want(t, exitFailed, "torture failed: it crashed (signal: killed; out of memory?)", "torture check "+dir)
 	opened, err := histories.Open(dir)
 	if err != nil || opened.Complete || opened.History.Len() < 1000 {
 		t.Fatalf("opened: %+v, %v", opened, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -21,7 +22,8 @@ import (
 // app is what every command shares.
 type app struct {
 	stdout, stderr io.Writer
-	args           []string // of the command line, for the run's manifest
+	interrupts     *interrupts // nil: none
+	args           []string    // of the command line, for the run's manifest
 	store          string
 	json           bool
 	verbose        bool
@@ -36,6 +38,23 @@ type app struct {
 
 func execute(args []string, stdout, stderr io.Writer) int {
 	return (&app{stdout: stdout, stderr: stderr, args: args}).execute()
+}
+
+// inner tells whether args are a command that is part of another's work, which
+// looks after it.
+func inner(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"node", "agent", "hunt-worker"}, args[0])
+}
+
+// executeAlone is execute in a process of which it is all.
+func (a *app) executeAlone(line *lifeline) int {
+	if inner(a.args) {
+		a.stdout, a.stderr = os.Stdout, os.Stderr
+		return a.execute()
+	}
+	a.interrupts = hearInterrupts(line)
+	a.stdout, a.stderr = outlet{os.Stdout, a.interrupts}, outlet{os.Stderr, a.interrupts}
+	return a.interrupts.result(a.execute())
 }
 
 func (a *app) execute() (code int) {
@@ -102,7 +121,7 @@ func one(what string) cobra.PositionalArgs {
 
 // terminal tells whether w is one.
 func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return ok && isatty.IsTerminal(f.Fd())
 }
 

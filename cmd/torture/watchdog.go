@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,58 +20,66 @@ import (
 // operations that time out, the wait for the next one, or a gap in what is
 // replayed.
 func hangLimit(m histories.Manifest) time.Duration {
-	limit := 2*time.Minute + m.Recovery + 20*m.Timeout + m.End
-	if between := 20 / m.Rate; between < float64(24*time.Hour/time.Second) {
-		return limit + time.Duration(between*float64(time.Second))
-	}
-	return limit + 24*time.Hour
+	between := min(20/m.Rate, float64(24*time.Hour/time.Second))
+	limit := (2 * time.Minute).Seconds() + m.Recovery.Seconds() + 20*m.Timeout.Seconds() + m.End.Seconds() + between
+	return time.Duration(min(limit, math.MaxInt64/1e10) * float64(time.Second))
 }
 
-// watchdog ends a run that hangs: with a dump of all goroutines in the run's
-// directory, the world taken down, and exit code 255. The goroutine that hangs
-// cannot be asked to do that.
+// watchdog notices a run that hangs.
 type watchdog struct {
-	limit time.Duration
-	last  atomic.Int64 // time of the last pat, Unix ns
-	done  chan struct{}
+	pats atomic.Uint64
+	done chan struct{}
 }
 
-func newWatchdog(limit time.Duration, dir string, world io.Closer, log *zap.Logger) *watchdog {
-	d := &watchdog{limit: limit, done: make(chan struct{})}
-	d.pat()
-	go d.watch(dir, world, log)
+// watchdogLooks is how often it looks for progress before it gives up. Looks are
+// counted rather than time, which goes on while this process is stopped.
+const watchdogLooks = 100
+
+// newWatchdog calls hangs once nothing has happened for limit.
+func newWatchdog(limit time.Duration, hangs func()) *watchdog {
+	d := &watchdog{done: make(chan struct{})}
+	go d.watch(limit/watchdogLooks, hangs)
 	return d
 }
 
 // pat tells that there is progress.
-func (d *watchdog) pat() { d.last.Store(time.Now().UnixNano()) }
+func (d *watchdog) pat() { d.pats.Add(1) }
 
 func (d *watchdog) stop() { close(d.done) }
 
-func (d *watchdog) watch(dir string, world io.Closer, log *zap.Logger) {
-	tick := time.NewTicker(min(time.Second, d.limit/2))
+func (d *watchdog) watch(every time.Duration, hangs func()) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
+	last, looks := d.pats.Load(), 0
+	for looks < watchdogLooks {
 		select {
 		case <-d.done:
 			return
 		case <-tick.C:
 		}
-		if time.Since(time.Unix(0, d.last.Load())) < d.limit {
-			continue
+		looks++
+		if now := d.pats.Load(); now != last {
+			last, looks = now, 0
 		}
-		path := filepath.Join(dir, "goroutines.txt")
-		err := os.WriteFile(path, dump(), 0o644)
-		log.Info("nothing has happened for long: the run hangs", zap.Duration("limit", d.limit), zap.String("dump", path), zap.Error(err))
-		closed := make(chan struct{})
-		go func() { defer close(closed); _ = world.Close() }()
-		select {
-		case <-closed:
-		case <-time.After(30 * time.Second):
-		}
-		fmt.Fprintf(os.Stderr, "torture failed: nothing was recorded for %v: the run hangs; its goroutines are in %s; torture clean %s removes what containers are left\n", d.limit, path, dir)
-		os.Exit(exitFailed)
 	}
+	hangs()
+}
+
+// hangs ends a run that does, with a dump of all goroutines in the run's
+// directory, the world taken down, and exit code 255. The goroutine that hangs
+// cannot be asked to do that.
+func (a *app) hangs(limit time.Duration, dir string, world io.Closer, log *zap.Logger) {
+	path := filepath.Join(dir, "goroutines.txt")
+	err := os.WriteFile(path, dump(), 0o644)
+	log.Info("nothing has happened for long: the run hangs", zap.Duration("limit", limit), zap.String("dump", path), zap.Error(err))
+	closed := make(chan struct{})
+	go func() { defer close(closed); _ = world.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+	}
+	fmt.Fprintf(a.stderr, "torture failed: nothing was recorded for %v: the run hangs; its goroutines are in %s; torture clean %s removes what containers are left\n", limit, path, dir)
+	a.interrupts.leave(exitFailed)
 }
 
 func dump() []byte {

@@ -59,21 +59,25 @@ func newHuntWorkerCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Ctrl-C goes to all processes of a terminal, and what ends a job may
 			// signal its whole group: it is for the hunt, which ends its workers.
-			signal.Ignore(os.Interrupt, syscall.SIGTERM)
-			in, out := json.NewDecoder(os.Stdin), json.NewEncoder(a.stdout)
-			for {
-				var request seedRequest
-				switch err := in.Decode(&request); {
-				case errors.Is(err, io.EOF):
-					return nil
-				case err != nil:
-					return failed(err)
+			signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			requests, out := make(chan seedRequest), json.NewEncoder(a.stdout)
+			go func() {
+				for in := json.NewDecoder(os.Stdin); ; {
+					var request seedRequest
+					if err := in.Decode(&request); err != nil {
+						// The hunt is over or gone: nobody waits for what is under way.
+						os.Exit(exitCode(failed(unless(err, io.EOF)), a.stderr))
+					}
+					requests <- request
 				}
+			}()
+			for request := range requests {
 				res := a.simulateSeed(cmd.Context(), request)
 				if err := out.Encode(res); err != nil || res.Stuck {
 					return failed(err)
 				}
 			}
+			return nil
 		},
 	}
 }
@@ -235,6 +239,9 @@ func (w *worker) died(ctx context.Context, err error) error {
 	}
 	if werr := w.cmd.Wait(); werr != nil {
 		err = werr // says how
+	}
+	if err.Error() == "signal: killed" {
+		return fmt.Errorf("the worker that simulated it died (%w; out of memory?); if nobody killed it, fewer --workers or a shorter --time-limit need less", err)
 	}
 	return fmt.Errorf("the worker that simulated it died (%w); if it had last words, they are above", err)
 }
