@@ -1,10 +1,12 @@
 package docker
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -35,5 +37,40 @@ func TestCleanPartly(t *testing.T) {
 	want := Report{Containers: []string{"gone", "removed"}, Networks: []string{"removed"}, Volumes: []string{"v"}, Images: []string{"removed"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("removed %+v, want %+v", got, want)
+	}
+}
+
+// What is being made when a start is given up is waited for: it has to be removed.
+func TestUncut(t *testing.T) {
+	for what, bring := range map[string]func(context.Context, *World) error{
+		"network": func(ctx context.Context, w *World) error { return w.createNetwork(ctx) },
+		"volume":  func(ctx context.Context, w *World) error { return w.members[0].makeVolume(ctx) },
+	} {
+		begun, given := make(chan struct{}), make(chan struct{})
+		var asked, cut atomic.Int32
+		w := fakeWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Type", "application/json")
+			asked.Add(1)
+			close(begun)
+			select {
+			case <-given:
+			case <-r.Context().Done():
+				cut.Add(1)
+			}
+			rw.WriteHeader(http.StatusCreated)
+			_, _ = rw.Write([]byte("{}"))
+		}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- bring(ctx, w) }()
+		<-begun
+		cancel()
+		close(given)
+		if err := <-done; err != nil || asked.Load() != 1 || cut.Load() != 0 {
+			t.Errorf("%s: %v; asked %d times, cut short %d times", what, err, asked.Load(), cut.Load())
+		}
+		if err := bring(ctx, w); err == nil || asked.Load() != 1 {
+			t.Errorf("%s: it is begun after the end: %v", what, err)
+		}
 	}
 }

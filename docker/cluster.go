@@ -20,9 +20,26 @@ import (
 // startTimeout is how long a node may take to answer after its start.
 const startTimeout = 20 * time.Second
 
+// uncut is the context in which something is made for ctx. It does not end when
+// somebody cancels ctx: a request that is cut short may be carried out all the
+// same, and what is made then nobody would remove.
+func uncut(ctx context.Context) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(engineTimeout)
+	if limit, ok := ctx.Deadline(); ok && limit.Before(until) {
+		until = limit
+	}
+	made, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	if ctx.Err() != nil {
+		cancel() // nothing is begun any more
+	}
+	return made, cancel
+}
+
 // createNetwork makes the run's own network. It is no internal one, which could
 // not publish ports; without masquerade nothing leaves it for elsewhere.
 func (w *World) createNetwork(ctx context.Context) error {
+	ctx, cancel := uncut(ctx)
+	defer cancel()
 	_, err := w.cli.NetworkCreate(ctx, w.name(), network.CreateOptions{
 		Driver:  "bridge",
 		Labels:  labels(w.cfg.RunID),
@@ -57,7 +74,9 @@ func (m *member) bringAgent(ctx context.Context) error {
 	if w.cfg.Sabotage == Liar {
 		env = append(env, agent.Sabotage+"="+agent.SabotageAck)
 	}
-	created, err := w.cli.ContainerCreate(ctx, &container.Config{
+	creating, cancel := uncut(ctx)
+	defer cancel()
+	created, err := w.cli.ContainerCreate(creating, &container.Config{
 		Image: w.image, Cmd: agentCommand(), Env: env, Hostname: m.name, User: "0:0",
 		OpenStdin: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		ExposedPorts: nat.PortSet{port: {}},
@@ -125,7 +144,9 @@ func (m *member) bringNode(ctx context.Context) error {
 	host.NetworkMode = container.NetworkMode("container:" + m.agentID)
 	// What it says is in the run's directory; this is for docker logs.
 	host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "16m", "max-file": "1"}}
-	created, err := w.cli.ContainerCreate(ctx, &container.Config{
+	creating, done := uncut(ctx)
+	defer done()
+	created, err := w.cli.ContainerCreate(creating, &container.Config{
 		Image: w.image, Cmd: w.nodeCommand(m.name), User: fmt.Sprintf("%d:%d", nodeUser, nodeUser),
 		AttachStdout: true, AttachStderr: true,
 		Labels: m.labels(roleNode),
@@ -185,6 +206,8 @@ func (m *member) desert(err error) {
 }
 
 func (m *member) makeVolume(ctx context.Context) error {
+	ctx, cancel := uncut(ctx)
+	defer cancel()
 	if _, err := m.w.cli.VolumeCreate(ctx, volume.CreateOptions{Name: m.w.name(m.name), Labels: labels(m.w.cfg.RunID)}); err != nil {
 		return m.errorf("create its volume: %w", err)
 	}
