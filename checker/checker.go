@@ -84,7 +84,8 @@ type Result struct {
 	whyOtherwise string
 }
 
-// CasesMax bounds the anomalies of one kind in a Result.
+// CasesMax bounds the anomalies of one kind in a Result. Of more, those are kept
+// whose last op comes first.
 const CasesMax = 16
 
 // Checker judges a whole history. It does not modify it, does no I/O, and is

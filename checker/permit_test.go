@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/torture-harness/torture/histories"
@@ -55,5 +56,24 @@ func TestPermit(t *testing.T) {
 	own := Permit(gives("mine", Invalid, Anomaly{Kind: "above-limit", Why: "w"}), of("above-limit")).Check(t.Context(), histories.History{})
 	if own.Verdict != Valid || len(own.Permitted) != 1 {
 		t.Errorf("of a checker that is not ours: %v %+v", own.Verdict, own.Permitted)
+	}
+}
+
+// A case that came before anything was permitted is evidence, however many are
+// permitted that began earlier and were over later.
+func TestPermitOfMoreCasesThanAreKept(t *testing.T) {
+	for _, n := range []int{CasesMax - 1, CasesMax, 3 * CasesMax} {
+		many := Func(func(context.Context, histories.History) Result {
+			f := find("versioned-register")
+			for i := range n {
+				f.addf("stale-read", []int{1, 100 + i}, "op %d is older than op 1", 100+i)
+			}
+			f.addf("stale-read", []int{50, 60}, "op 60 is older than op 50")
+			return f.result("")
+		})
+		r := Permit(many, func(a Anomaly) bool { return slices.Max(a.Ops) >= 100 }).Check(t.Context(), histories.History{})
+		if r.Verdict != Invalid || len(r.Anomalies) != 1 || !slices.Equal(r.Anomalies[0].Ops, []int{50, 60}) {
+			t.Errorf("of %d cases: %v %+v", n+1, r.Verdict, r.Anomalies)
+		}
 	}
 }

@@ -9,11 +9,13 @@ import (
 
 // findings collects the anomalies of one checker and turns them into a
 // Result: in the order of the checker's own list of kinds, gravest first, then
-// by the smallest op; at most CasesMax of a kind, the rest counted.
+// by the smallest op; at most CasesMax of a kind, those that were over first,
+// the rest counted. What is permitted from some op on is so of the rest if it is
+// of all that are kept.
 type findings struct {
 	checker string
 	kinds   []string
-	cases   map[string][]Anomaly
+	cases   map[string][]Anomaly // those kept, in the order of compareOver
 	count   map[string]int
 	permits []string // kinds of anomaly that the promise allows
 	invalid bool
@@ -88,14 +90,18 @@ func (f *findings) note(a Anomaly) {
 		return
 	}
 	cases := append(f.cases[a.Kind], a)
-	slices.SortStableFunc(cases, compareCases)
+	slices.SortStableFunc(cases, compareOver)
 	f.cases[a.Kind] = cases[:min(len(cases), CasesMax)]
 }
 
 // keeps tells whether a would be among the cases of its kind.
 func (f *findings) keeps(a Anomaly) bool {
 	cases := f.cases[a.Kind]
-	return len(cases) < CasesMax || compareOps(a.Ops, cases[len(cases)-1].Ops) <= 0
+	if len(cases) < CasesMax {
+		return true
+	}
+	last := cases[len(cases)-1].Ops
+	return cmp.Or(cmp.Compare(latest(a.Ops), latest(last)), compareOps(a.Ops, last)) <= 0
 }
 
 // severity is the rank of a kind, 0 the gravest, or -1. A kind may name its
@@ -103,6 +109,11 @@ func (f *findings) keeps(a Anomaly) bool {
 func (f *findings) severity(kind string) int {
 	family, _, _ := strings.Cut(kind, ":")
 	return slices.Index(f.kinds, family)
+}
+
+// compareOver orders cases by when they were over.
+func compareOver(a, b Anomaly) int {
+	return cmp.Or(cmp.Compare(latest(a.Ops), latest(b.Ops)), compareCases(a, b))
 }
 
 func compareCases(a, b Anomaly) int {
@@ -118,6 +129,13 @@ func earliest(ops []int) int {
 		return -1
 	}
 	return slices.Min(ops)
+}
+
+func latest(ops []int) int {
+	if len(ops) == 0 {
+		return -1
+	}
+	return slices.Max(ops)
 }
 
 // result concludes. why is given to a verdict of Unknown or Vacuous that would
@@ -137,18 +155,19 @@ func (f *findings) result(why string) Result {
 	})
 	var reasons []string
 	for _, kind := range kinds {
+		cases := slices.SortedStableFunc(slices.Values(f.cases[kind]), compareCases)
 		if slices.Contains(f.permits, kind) {
-			r.Permitted = append(r.Permitted, f.cases[kind]...)
+			r.Permitted = append(r.Permitted, cases...)
 		} else {
-			r.Anomalies = append(r.Anomalies, f.cases[kind]...)
+			r.Anomalies = append(r.Anomalies, cases...)
 		}
-		if cut := f.count[kind] - len(f.cases[kind]); cut > 0 {
+		if cut := f.count[kind] - len(cases); cut > 0 {
 			if r.Truncated == nil {
 				r.Truncated = map[string]int{}
 			}
 			r.Truncated[kind] = cut
 		}
-		for _, a := range f.cases[kind] {
+		for _, a := range cases {
 			reasons = append(reasons, a.Why)
 		}
 	}
