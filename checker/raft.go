@@ -28,7 +28,7 @@ type RaftOptions struct {
 //	                                 crash: this is where its log ends
 //	commit    {"idx"}                it knows the entries up to idx to be committed
 //	apply     {"idx", "op"}          its machine executes an entry
-//	snapshot  {"idx", "hash"}        its machine's state after idx, installed or made
+//	snapshot  {"idx", "hash"}        its state after idx, machine and members, installed or made
 //
 // and crash and restart. A record tells of what is durable. A node may die
 // between an action and its record: what of its log was not committed when it

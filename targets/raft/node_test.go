@@ -350,6 +350,22 @@ func TestMembership(t *testing.T) {
 	w.agree()
 }
 
+// Who is a member is part of the state that a snapshot is of: where nodes differ
+// in that, so do their records.
+func TestSnapshotTellsMembers(t *testing.T) {
+	record := func(members ...uint64) string {
+		env := node.NewEnv(node.Host{ID: "n1", Peers: []node.ID{"n1", "n2", "n3"}, Codec: Messages, Disk: store{}})
+		env.Begin(0, 0)
+		n := replica{conf: &pb.ConfState{Voters: members}, applied: 7}
+		n.recordSnapshot(env, []byte("state"))
+		return string(env.End()[0].Value)
+	}
+	all, some := record(1, 2, 3), record(1, 3)
+	if all == some || all != record(1, 2, 3) {
+		t.Errorf("the state with members 1, 2 and 3 is recorded as %s, that with 1 and 3 as %s", all, some)
+	}
+}
+
 // A request to leave that has been on its way for long does not undo a later one
 // to join, whether that had anything to do or not.
 func TestStaleLeave(t *testing.T) {

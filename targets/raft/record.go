@@ -40,10 +40,14 @@ func (n *replica) recordApply(env *node.Env, idx uint64, op string) {
 }
 
 // recordSnapshot tells the state at an index where snapshots are made, whether
-// it came about by applying entries or from a snapshot.
+// it came about by applying entries or from a snapshot. Who is a member is part
+// of it: the log decides that too.
 func (n *replica) recordSnapshot(env *node.Env, state []byte) {
-	h := strconv.FormatUint(hash(0, state), 16)
-	env.Record("snapshot", fields(nil).number("idx", n.applied).text("hash", h).end())
+	h := hash(0, state)
+	for _, member := range n.conf.GetVoters() {
+		h = hash(h, strconv.FormatUint(member, 10)+" ")
+	}
+	env.Record("snapshot", fields(nil).number("idx", n.applied).text("hash", strconv.FormatUint(h, 16)).end())
 }
 
 // fields is a JSON object in the making.
