@@ -468,6 +468,43 @@ func TestLeaseEndsBeforeElections(t *testing.T) {
 	}
 }
 
+// Who restarts votes for nobody while a leader that it may have heard can have a
+// lease: it is all that keeps one who is cut off from that leader from being
+// elected beside it.
+func TestLeaseOutlivesARestart(t *testing.T) {
+	for _, after := range []time.Duration{0, 100 * time.Millisecond} {
+		w := newNetwork(t, 3, "", "reads", "lease")
+		w.run(settle)
+		old := w.leader()
+		voter := w.other(old)
+		rival := w.other(old, voter)
+		w.want(w.do(old, "write", "1", "1"), "1")
+		apart := func(m any, a, b node.ID) bool {
+			of := m.(message)
+			from, to := w.ids[of.GetFrom()-1], w.ids[of.GetTo()-1]
+			return from == a && to == b || from == b && to == a
+		}
+		w.lose = func(m any) bool { return apart(m, old, rival) }
+		for w.replica(rival).role == "follower" {
+			w.run(time.Millisecond)
+		}
+		w.crash(voter, false) // who is asked for its vote when it is back
+		w.boot(voter)
+		w.lose = func(m any) bool { return apart(m, old, rival) || apart(m, old, voter) }
+		w.run(20*time.Millisecond + after)
+		if w.replica(rival).lead && w.replica(old).surelyLeads(w.hosts[old].env.Now) {
+			t.Errorf("%v after its voter's restart %s leads, and %s has a lease", after, rival, old)
+		}
+		w.call("write", rival, "write", "1", "2")
+		w.run(20 * time.Millisecond)
+		w.call("read", old, "read", "1", "null")
+		w.run(time.Millisecond)
+		if w.answers["write"] != "" && w.answers["read"] != "" {
+			t.Errorf("%s answered a write with %s, and then %s a read with %s", rival, w.answers["write"], old, w.answers["read"])
+		}
+	}
+}
+
 // A lease spares the question.
 func TestLeaseReadsAtOnce(t *testing.T) {
 	w := newNetwork(t, 3, "", "reads", "lease")
