@@ -36,9 +36,10 @@ const (
 
 // condemn dooms m, which runs, by fault f: where the fault says, or else in a gap
 // of a class that is drawn from all that there were, if it comes to that, half of
-// the time; otherwise in the next step with a sharp gap. A quarter of those that
-// are not told otherwise die once more while they start.
-func (w *World) condemn(m *machine, f nemesis.Fault) {
+// the time; otherwise in the next step with a sharp gap, as whoever is just coming
+// back does, while nothing has come to rest. A quarter of those that are not told
+// otherwise die once more while they start.
+func (w *World) condemn(m *machine, f nemesis.Fault, coming bool) {
 	kind := string(f.Kind)
 	if m.doom != nil {
 		if f.Kind == nemesis.Power {
@@ -60,7 +61,7 @@ func (w *World) condemn(m *machine, f nemesis.Fault) {
 	default:
 		m.doom.share, wait = 1-d.float(), sharpWithin
 		often := max(float64(w.now)/float64(classWithin), 1) * float64(len(w.machines)) // once in that time, on each
-		if class, ok := w.gaps.choose(&d, often); ok && d.chance(0.5) {
+		if class, ok := w.gaps.choose(&d, often); ok && !coming && d.chance(0.5) {
 			m.doom.class, m.doom.nth = class, int(d.magnitude(1, 3))
 			wait = time.Duration(d.magnitude(float64(dying), float64(classWithin)))
 		}
@@ -69,6 +70,52 @@ func (w *World) condemn(m *machine, f nemesis.Fault) {
 		}
 	}
 	w.dieBy(m, w.now.Add(wait))
+}
+
+// comes tells whether m is down and about to start, but for the one fault that
+// has just begun.
+func (w *World) comes(m *machine) bool {
+	return m.proc == nil && m.meets == nil && !m.broke && !m.paused && len(w.suffered().on(m, ending...)) == 1
+}
+
+// meet has m, which boots, suffer fault f, as if that had begun now, and tells
+// whether it is doomed before it has started: half of the time it is only then.
+func (w *World) meet(m *machine, f nemesis.Fault) bool {
+	m.doom = nil
+	m.down = len(w.suffered().on(m, ending...))
+	m.will = f.Kind == nemesis.Power
+	if i := w.leases.find(f.ID); i >= 0 {
+		w.leases[i].lives[string(m.id)], w.leases[i].down[string(m.id)] = m.life, false
+	}
+	d := w.stream("meet/" + string(m.id)).draw(w.now)
+	if f.Params.At == nil && d.chance(0.5) {
+		return false
+	}
+	w.condemn(m, f, true)
+	return true
+}
+
+// awaits is what of held, the faults that keep m down, does so by now: a fault
+// that m meets when it comes back has first to let it. If another one keeps it
+// down, or paused, they do not meet.
+func (w *World) awaits(m *machine, held leases) leases {
+	if m.meets == nil {
+		return held
+	}
+	f := *m.meets
+	rest := held.except(f.ID)
+	switch {
+	case len(rest) == len(held): // it is over
+		m.meets = nil
+	case len(rest) == 0 && !m.paused:
+		return rest
+	default:
+		m.meets = nil
+		if f.Kind == nemesis.Power {
+			w.losePower(m)
+		}
+	}
+	return held
 }
 
 // dieBy has m die between two steps if it has not met its doom by a time.

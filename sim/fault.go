@@ -52,10 +52,11 @@ func (w *World) complete(op histories.Op, e nemesis.Evidence) {
 	}
 }
 
+// ending are the kinds that end processes.
+var ending = []nemesis.Kind{nemesis.Kill, nemesis.Stop, nemesis.Power}
+
 // takesDown tells whether kind k ends processes.
-func takesDown(k nemesis.Kind) bool {
-	return k == nemesis.Kill || k == nemesis.Stop || k == nemesis.Power
-}
+func takesDown(k nemesis.Kind) bool { return slices.Contains(ending, k) }
 
 // Kinds lists the faults that the simulator can do.
 func Kinds() []nemesis.Kind { return nemesis.Kinds }
@@ -102,7 +103,8 @@ func (w *World) inject(op histories.Op, f nemesis.Fault) error {
 // seen completes the injection of l when those who are to die are dead.
 func (w *World) seen(op histories.Op, l lease) {
 	doomed := func(m *machine) bool {
-		return m.doom != nil && !m.doom.again && (m.doom.fault == l.ID || slices.Contains(l.Targets, string(m.id)))
+		return m.doom != nil && !m.doom.again && (m.doom.fault == l.ID || slices.Contains(l.Targets, string(m.id))) ||
+			m.meets != nil && m.meets.ID == l.ID
 	}
 	if slices.ContainsFunc(w.machines, doomed) {
 		w.after(5*time.Millisecond, func() { w.seen(op, l) })
@@ -111,15 +113,19 @@ func (w *World) seen(op histories.Op, l lease) {
 	w.complete(op, w.observe(l, true))
 }
 
-// strike does to m what happens but once when a fault begins.
+// strike does to m what happens but once when a fault begins. Who is about to
+// start is killed, or loses power, when it does: what there is to find is what it
+// makes of that which it has just read back.
 func (w *World) strike(m *machine, f nemesis.Fault) {
 	switch k := f.Kind; {
 	case k == nemesis.Stop && m.proc != nil:
 		w.crash(m, string(k), map[string]any{"kind": k})
+	case (k == nemesis.Kill || k == nemesis.Power) && w.comes(m):
+		m.meets, m.down = &f, 0
 	case k == nemesis.Power && m.proc == nil:
 		w.losePower(m)
 	case (k == nemesis.Kill || k == nemesis.Power) && m.proc != nil:
-		w.condemn(m, f)
+		w.condemn(m, f, false)
 	}
 }
 
@@ -180,7 +186,9 @@ func (w *World) Heal(context.Context) error {
 func (w *World) settle() {
 	ls := w.suffered()
 	for _, m := range w.machines {
-		m.down = len(ls.on(m, nemesis.Kill, nemesis.Stop, nemesis.Power))
+		was := m.paused
+		m.paused = len(ls.on(m, nemesis.Pause)) > 0
+		m.down = len(w.awaits(m, ls.on(m, ending...)))
 		m.deaf = len(ls.on(m, nemesis.Client)) > 0
 		m.mute = m.deaf && w.cfg.Sabotage != OneWay
 		pace := m.clock.drift
@@ -188,8 +196,6 @@ func (w *World) settle() {
 		if m.proc != nil && m.clock.drift != pace {
 			w.rearm(m)
 		}
-		was := m.paused
-		m.paused = len(ls.on(m, nemesis.Pause)) > 0
 		if was && !m.paused {
 			w.resume(m)
 		}

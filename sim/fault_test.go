@@ -9,6 +9,7 @@ import (
 
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
+	"github.com/torture-harness/torture/node"
 )
 
 // A killed process keeps its page cache; a machine without power keeps only
@@ -165,5 +166,68 @@ func TestMembershipNeedsOperations(t *testing.T) {
 	// echo cannot decode a name, and refuses: nobody leaves.
 	if op := b.finish(nemesis.InjectOp(f)); op.Type != histories.Info {
 		t.Errorf("membership that every node refuses: %s", op.Type)
+	}
+}
+
+// writer is an echo that writes when it starts.
+type writer struct{ echo }
+
+func (w *writer) Start(env *node.Env) {
+	env.Write("life", 1)
+	w.echo.Start(env)
+	env.Sync()
+}
+
+// Who is about to start when it is killed or loses power is so when it does: while
+// it starts, or soon after. So it is found out who builds on what it has read back
+// and not synced.
+func TestFaultMeetsWhoStarts(t *testing.T) {
+	for _, k := range []nemesis.Kind{nemesis.Kill, nemesis.Power} {
+		started := 0
+		for seed := range uint64(100) {
+			b := cluster(t, seed, 1, func(c *Config) { c.New = func() node.Node { return &writer{} } })
+			first, second := fault(nemesis.Stop, "n1"), fault(k, "n1")
+			b.inject(first)
+			b.Invoke(nemesis.CureOp(first))
+			if e := b.inject(second); len(e.Holders) > 0 {
+				t.Fatalf("seed %d: %s", seed, short(e))
+			}
+			crashes := b.records("n1", "crash")
+			if len(crashes) != 2 || !strings.Contains(crashes[1], fmt.Sprintf(`"kind":"%s"`, k)) || len(b.records("n1", "restart")) != 1 {
+				t.Fatalf("seed %d: crashes %v, want one more by %s, of who has come back", seed, crashes, k)
+			}
+			started += len(b.records("n1", "start")) - 1
+			if got := b.ask("n1", "read", 0); got.Type != histories.Fail {
+				t.Fatalf("seed %d: a node that is down answers %s %s", seed, got.Type, got.Value)
+			}
+			b.cureFault(second)
+			if got := b.ask("n1", "read", 0); got.Type != histories.OK {
+				t.Fatalf("seed %d: after the cures a node answers %s %s", seed, got.Type, got.Error)
+			}
+		}
+		if started < 50 || started > 95 {
+			t.Errorf("%d of 100 had started when %s met them: want most, and not all", started, k)
+		}
+	}
+}
+
+// Who another fault keeps from starting does not come back for the sake of one.
+func TestFaultMeetsNobody(t *testing.T) {
+	for _, other := range []nemesis.Kind{nemesis.Kill, nemesis.Pause} {
+		b := cluster(t, 1, 1, nil)
+		b.inject(fault(nemesis.Stop, "n1"))
+		b.Invoke(nemesis.CureOp(fault(nemesis.Stop, "n1")))
+		b.Invoke(nemesis.InjectOp(fault(nemesis.Power, "n1")))
+		b.Invoke(nemesis.InjectOp(fault(other, "n1")))
+		b.run(time.Second)
+		if got := len(b.records("n1", "crash")); got != 1 {
+			t.Errorf("%d crashes, under %s: want the first alone", got, other)
+		}
+		b.cureFault(fault(nemesis.Power, "n1"))
+		b.cureFault(fault(other, "n1"))
+		b.run(200 * time.Millisecond)
+		if got := b.ask("n1", "read", 0); got.Type != histories.OK {
+			t.Errorf("after all cures, %s too, n1 answers %s %s", other, got.Type, got.Error)
+		}
 	}
 }

@@ -28,15 +28,16 @@ type machine struct {
 	disk  disk
 	clock clock
 
-	down    int     // leases that keep it down
-	paused  bool    // by some lease
-	deaf    bool    // clients do not reach it, by some lease,
-	mute    bool    // nor it them
-	held    []event // what happened while paused
-	doom    *doom   // it is to die soon; nil: not that we know
-	relapse *doom   // and once more, in the step in which it starts again
-	will    bool    // when it dies, it leaves a write that is not synced,
-	left    bool    // which it has done
+	down    int            // leases that keep it down
+	paused  bool           // by some lease
+	deaf    bool           // clients do not reach it, by some lease,
+	mute    bool           // nor it them
+	held    []event        // what happened while paused
+	doom    *doom          // it is to die soon; nil: not that we know
+	relapse *doom          // and once more, in the step in which it starts again
+	meets   *nemesis.Fault // strikes it once it has come back; nil: none
+	will    bool           // when it dies, it leaves a write that is not synced,
+	left    bool           // which it has done
 
 	reqs   map[uint64]*call
 	reqSeq uint64 // begins anew in each life, as in a real process
@@ -90,16 +91,21 @@ func (w *World) boot(m *machine) {
 	m.disk.forget()
 	m.will, m.left = false, false
 	m.life++
-	m.proc, m.doom, m.relapse = w.cfg.New(), m.relapse, nil
+	meets := m.meets
+	m.proc, m.doom, m.relapse, m.meets = w.cfg.New(), m.relapse, nil, nil
 	m.reqs, m.reqSeq, m.timers = map[uint64]*call{}, 0, map[string]*timer{}
 	m.env = node.NewEnv(node.Host{ID: m.id, Peers: w.ids, Codec: w.cfg.Messages, Disk: &m.disk, Rand: m.rand(w)})
 	if m.life > 1 {
 		w.record(m.process, "restart", map[string]any{"life": m.life})
 	}
+	atOnce := meets != nil && w.meet(m, *meets)
 	w.begin(m)
 	w.step(m, w.gaps.handler(starts, ""), func() { m.proc.Start(m.env) })
 	if m.doom != nil && m.doom.again {
 		m.doom = nil
+	}
+	if meets != nil && !atOnce && m.proc != nil {
+		w.condemn(m, *meets, true)
 	}
 }
 
