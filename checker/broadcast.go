@@ -33,6 +33,7 @@ var broadcastOrders = []string{"", "total", "fifo", "causal"}
 //
 //	bcast   {"id"}          the node broadcasts a message
 //	deliver {"id", "seq"?}  the node delivers it, as the seq-th of its log
+//	held    {"len"}         the node's log has so many messages, on its disk
 //
 // and crash and restart; and it reads what clients saw: broadcast v, and read,
 // whose value lists what the node asked had delivered, in order. A client whose
@@ -151,6 +152,13 @@ func (g *group) read(ctx context.Context, h histories.History) error {
 			} else {
 				g.deliver(op, n, id)
 			}
+		case "held":
+			op := h.At(i)
+			held, ok := integer(field(op.Value, "len"))
+			if !ok || held < 0 {
+				return missing(op, "want an object with len, how many messages the node's log has")
+			}
+			g.holds(i, n, held)
 		}
 	}
 	return nil
@@ -167,6 +175,15 @@ func (g *group) broadcast(op int, n, id int32) {
 		msg.after = append(make([]int32, 0, len(m.count)), m.count...)
 	}
 	g.messages[id] = msg
+}
+
+// holds: a log is not shorter than what was delivered from it. It may be longer,
+// by what the node died before it could record.
+func (g *group) holds(op int, n int32, held int64) {
+	if m := g.members[n]; held < int64(len(m.log)) {
+		g.addf("durability-lost", []int{m.ops[held], op}, "op %d: the log of %s has its first %d messages, and not %s, which it had delivered in op %d",
+			op, g.nodes.names[n], held, g.ids.name(m.log[held]), m.ops[held])
+	}
 }
 
 func (g *group) deliver(op histories.Op, n, id int32) {

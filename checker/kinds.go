@@ -11,7 +11,7 @@ import (
 var kindsOf = map[string][]string{
 	"linearizable": {"nonlinearizable", "stale-read"},
 	"broadcast": {
-		"no-creation", "phantom", "duplicate-delivery", "duplicate", "lost", "total-order", "order-gap", "fifo-order", "causal-order",
+		"no-creation", "phantom", "duplicate-delivery", "duplicate", "lost", "durability-lost", "total-order", "order-gap", "fifo-order", "causal-order",
 		"non-monotonic-read", "agreement", "uniform-agreement", "validity",
 	},
 	"versioned-register": {"version-conflict", "version-order", "stale-read"},

@@ -14,6 +14,7 @@
 // A node records bcast {"id"} once a client's message is durable there and
 // before anybody else learns of it; and deliver {"id","seq"} once a message is
 // durable in its log, as number seq from 0. A node that comes back records
+// held {"len"}, how many messages its log has, once that is durable, and
 // the messages of its last write to disk once more, by the same names and
 // numbers: it may have died between the write and the record, and cannot know.
 package total
@@ -111,6 +112,9 @@ func (m *member) Start(env *node.Env) {
 	// anybody sees it.
 	env.Sync()
 
+	if m.life > 1 {
+		env.Record("held", held{len(m.log)})
+	}
 	for _, e := range m.mine {
 		env.Record("bcast", broadcast{e.ID})
 	}
@@ -279,6 +283,9 @@ func (m *member) Timer(env *node.Env, _ string) {
 type (
 	broadcast struct {
 		ID string `json:"id"`
+	}
+	held struct {
+		Len int `json:"len"`
 	}
 	delivery struct {
 		ID  string `json:"id"`

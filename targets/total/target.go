@@ -56,7 +56,7 @@ var Target = targets.Target{
 		Doc:       "The sequencer stores the numbers it gave a moment later, and after a crash gives the last of them to other messages.",
 		Workload:  "broadcast",
 		Under:     []nemesis.Kind{nemesis.Kill},
-		Anomalies: []string{"total-order"},
+		Anomalies: []string{"durability-lost", "total-order"},
 		Within:    50,
 	}},
 }
