@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -58,11 +59,10 @@ func (m *member) bringAgent(ctx context.Context) error {
 	if err := m.makeVolume(ctx); err != nil {
 		return err
 	}
-	_, publish := gateway(w.info.Host)
 	port := nat.Port(fmt.Sprintf("%d/tcp", httpPort))
 	host := m.hostConfig()
 	host.NetworkMode = container.NetworkMode(w.name())
-	host.PortBindings = nat.PortMap{port: {{HostIP: publish}}}
+	host.PortBindings = nat.PortMap{port: {{HostIP: w.gateway}}}
 	// Its output is for the harness alone.
 	host.LogConfig = container.LogConfig{Type: "none"}
 	host.CapAdd = []string{"NET_ADMIN"}
@@ -126,8 +126,7 @@ func (m *member) locate(ctx context.Context, port nat.Port) error {
 		return m.errorf("its agent has no address or no published port: it ended with code %d", c.State.ExitCode)
 	}
 	m.ip = e.IPAddress
-	reach, _ := gateway(m.w.info.Host)
-	m.address = fmt.Sprintf("%s:%s", reach, published[0].HostPort)
+	m.address = net.JoinHostPort(m.w.gateway, published[0].HostPort)
 	return nil
 }
 

@@ -41,7 +41,10 @@ type Config struct {
 	Members string        // that it knows of; empty if there are none
 	// Binary is the path of a static build of torture; "" finds or builds one.
 	Binary string
-	Log    *zap.Logger // nil: nowhere
+	// Publish is the address, of a remote engine's machine, at which clients
+	// reach the nodes; "" is the one at which the engine is reached.
+	Publish string
+	Log     *zap.Logger // nil: nowhere
 	// Say, if not nil, is told what takes so long that people wonder.
 	Say func(string)
 	// Records, if not nil, is given each line of each node's records as it
@@ -57,6 +60,7 @@ type World struct {
 	log     *zap.Logger
 	cli     *client.Client
 	info    Info
+	gateway string // where published ports are reached
 	image   string
 	base    time.Time
 	began   atomic.Int64 // since base, ns: when the cluster was up
@@ -105,6 +109,13 @@ func New(ctx context.Context, cfg Config) (*World, error) {
 	}
 	if w.info, err = inspect(ctx, w.cli); err != nil {
 		return nil, errors.Join(err, w.cli.Close())
+	}
+	var remote bool
+	if w.gateway, remote, err = gateway(ctx, w.info.Host, cfg.Publish); err != nil {
+		return nil, errors.Join(err, w.cli.Close())
+	}
+	if remote {
+		w.cfg.Say(fmt.Sprintf("the engine is on another machine: whoever reaches %s there can do operations of clients at the nodes (--publish chooses another address)", w.gateway))
 	}
 	if err := w.bring(ctx, w.up); err != nil {
 		return nil, errors.Join(err, w.Close())

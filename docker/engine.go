@@ -68,17 +68,25 @@ func inspect(ctx context.Context, cli *client.Client) (Info, error) {
 	return i, nil
 }
 
-// gateway is where ports that containers publish are reached: this machine,
-// or the one of a remote engine; and the address to publish them at there.
-func gateway(daemon string) (reach, publish string) {
+// gateway is where ports that containers publish are reached, and published:
+// this machine's loopback address; or, of a remote engine, the address that was
+// chosen, else the one at which the engine itself is reached.
+func gateway(ctx context.Context, daemon, chosen string) (address string, remote bool, err error) {
 	u, err := url.Parse(daemon)
-	if err != nil || u.Hostname() == "" {
-		return "127.0.0.1", "127.0.0.1"
+	if err != nil || u.Hostname() == "" || u.Hostname() == "localhost" {
+		return "127.0.0.1", false, nil
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
-		return "127.0.0.1", "127.0.0.1"
+	if chosen == "" {
+		chosen = u.Hostname()
 	}
-	return u.Hostname(), "0.0.0.0"
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", chosen)
+	switch {
+	case err != nil:
+		return "", true, fmt.Errorf("the address at which nodes are to be reached: %w (--publish chooses another)", err)
+	case found[0].IsLoopback():
+		return "127.0.0.1", false, nil
+	}
+	return found[0].Unmap().String(), true, nil
 }
 
 // ours selects what runs made: all of them, or one. The label of torture alone

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,19 @@ func TestCluster(t *testing.T) {
 			}
 			if c.f == "read" && (string(got.Value) != "7" || string(got.Ext["by"]) != `"n1"`) {
 				t.Errorf("read: %s %v, want 7, by n1", got.Value, got.Ext)
+			}
+		}
+	})
+
+	part("control", func(t *testing.T) {
+		for _, path := range []string{pathPower, pathClock, "/stop"} {
+			resp, err := http.Post("http://"+d.w.Address("n1")+path, "application/json", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusForbidden {
+				t.Errorf("whoever reaches the clients' port gets %s for %s, want 403", resp.Status, path)
 			}
 		}
 	})

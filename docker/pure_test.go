@@ -311,15 +311,26 @@ func TestStamps(t *testing.T) {
 }
 
 func TestGateway(t *testing.T) {
-	for host, want := range map[string][2]string{
-		"unix:///var/run/docker.sock": {"127.0.0.1", "127.0.0.1"},
-		"tcp://localhost:2375":        {"127.0.0.1", "127.0.0.1"},
-		"tcp://[::1]:2375":            {"127.0.0.1", "127.0.0.1"},
-		"tcp://10.1.2.3:2376":         {"10.1.2.3", "0.0.0.0"},
+	for _, c := range []struct {
+		daemon, chosen string
+		want           string
+		remote         bool
+	}{
+		{"unix:///var/run/docker.sock", "", "127.0.0.1", false},
+		{"unix:///var/run/docker.sock", "10.1.2.3", "127.0.0.1", false},
+		{"tcp://localhost:2375", "", "127.0.0.1", false},
+		{"tcp://[::1]:2375", "", "127.0.0.1", false},
+		{"tcp://10.1.2.3:2376", "", "10.1.2.3", true},
+		{"tcp://10.1.2.3:2376", "192.0.2.7", "192.0.2.7", true},
+		{"tcp://[2001:db8::1]:2376", "", "2001:db8::1", true},
 	} {
-		if reach, publish := gateway(host); reach != want[0] || publish != want[1] {
-			t.Errorf("%s: reached at %s, published at %s, want %v", host, reach, publish, want)
+		got, remote, err := gateway(t.Context(), c.daemon, c.chosen)
+		if err != nil || got != c.want || remote != c.remote {
+			t.Errorf("%s, %q: %s, remote %v, %v; want %s, %v", c.daemon, c.chosen, got, remote, err, c.want, c.remote)
 		}
+	}
+	if _, _, err := gateway(t.Context(), "tcp://10.1.2.3:2376", "no address"); err == nil || !strings.Contains(err.Error(), "--publish") {
+		t.Errorf("error %v: want one that names the flag", err)
 	}
 }
 

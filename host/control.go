@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,18 +20,22 @@ func (h *host) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /op", h.op)
 	mux.HandleFunc("GET /health", h.getHealth)
-	mux.HandleFunc("GET /role", h.getRole)
-	mux.HandleFunc("GET /clock", h.getClock)
-	mux.HandleFunc("POST /clock", h.postClock)
-	mux.HandleFunc("PUT /clock", h.putClock)
-	mux.HandleFunc("DELETE /clock", h.deleteClock)
-	mux.HandleFunc("POST /power", h.postPower)
-	mux.HandleFunc("POST /stop", h.postStop)
-	mux.HandleFunc("GET /peers", h.getPeers)
-	mux.HandleFunc("GET /peers/{id}/ping", h.getPing)
-	mux.HandleFunc("POST /probe", h.postProbe)
-	mux.HandleFunc("GET /probes", h.getProbes)
-	mux.HandleFunc("GET /records", h.getRecords)
+	for pattern, control := range map[string]http.HandlerFunc{
+		"GET /role":            h.getRole,
+		"GET /clock":           h.getClock,
+		"POST /clock":          h.postClock,
+		"PUT /clock":           h.putClock,
+		"DELETE /clock":        h.deleteClock,
+		"POST /power":          h.postPower,
+		"POST /stop":           h.postStop,
+		"GET /peers":           h.getPeers,
+		"GET /peers/{id}/ping": h.getPing,
+		"POST /probe":          h.postProbe,
+		"GET /probes":          h.getProbes,
+		"GET /records":         h.getRecords,
+	} {
+		mux.HandleFunc(pattern, local(control))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		probe := r.Clone(r.Context())
 		for _, m := range []string{"GET", "POST", "PUT", "DELETE"} {
@@ -43,6 +48,20 @@ func (h *host) handler() http.Handler {
 		refuse(w, http.StatusNotFound, "there is no %s: want /op, /health, /role, /clock, /power, /stop, /peers, /peers/ID/ping, /probe, /probes or /records", r.URL.Path)
 	})
 	return mux
+}
+
+// local is control for who calls from the node's own machine, by its loopback
+// address. Clients and peers come to another of its addresses: the port that
+// they use is open to all who reach it.
+func local(control http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		if !ok || !at.IP.IsLoopback() {
+			refuse(w, http.StatusForbidden, "%s is answered on the node's own machine alone, at its loopback address", r.URL.Path)
+			return
+		}
+		control(w, r)
+	}
 }
 
 // health is what GET /health answers.

@@ -43,7 +43,9 @@
 //
 // All requests and answers are JSON; an error is {"error":"…"} with a status of
 // 400 or more. Times are nanoseconds, settings of durations are written "1.5s".
-// All but /op are answered whatever the node is busy with.
+// All but /op are answered whatever the node is busy with. Clients may ask for
+// /op and /health; all else is control, and refused (403) to who does not call at
+// a loopback address: in a container that is who shares its network namespace.
 //
 // POST /op {"f":"write","key":"x","value":1} is a client's operation; key and
 // value may be absent, and "lamport" carries the sender's Lamport time.

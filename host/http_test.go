@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -168,6 +169,41 @@ func TestControlWhileBusy(t *testing.T) {
 	close(gate)
 	if r := <-done; r.Type != "ok" {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// outside is a listener at whose connections callers come from other machines.
+type outside struct{ net.Listener }
+
+func (l outside) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return fromOutside{c}, err
+}
+
+type fromOutside struct{ net.Conn }
+
+func (fromOutside) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8000} }
+
+// TestControlFromOutside: who reaches the clients' port over the network may do
+// what clients do, and nothing to the node.
+func TestControlFromOutside(t *testing.T) {
+	c := newCluster(t, 1, func(c *Config) { c.HTTPListener = outside{c.HTTPListener} })
+	n1 := c.nodes["n1"]
+	for _, request := range []string{
+		"POST /power", "POST /stop", "POST /clock", "PUT /clock", "DELETE /clock", "GET /clock", "GET /role",
+		"GET /peers", "GET /peers/n1/ping", "POST /probe", "GET /probes", "GET /records",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if status, err := try(http.DefaultClient, n1.url, method, path, `{"id":"a","shape":"jump","offset":"1s"}`, nil); err != nil || status != http.StatusForbidden {
+			t.Errorf("%s: %d %v, want 403", request, status, err)
+		}
+	}
+	if r := n1.op(`{"f":"sync"}`); r.Type != "ok" {
+		t.Errorf("a client's operation: %+v", r)
+	}
+	var h health
+	if n1.do("GET", "/health", "", &h); h.Life != 1 {
+		t.Errorf("health %+v", h)
 	}
 }
 

@@ -88,7 +88,7 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			return verdictOf(code)
 		},
 	}
-	a.addBinaryFlag(cmd)
+	a.addContainerFlags(cmd)
 	cmd.Flags().StringVar(&world, "world", "", "where to do it: sim or docker (default: where it was)")
 	complete(cmd, "world", "sim", "docker")
 	cmd.Flags().IntVar(&times, "times", 1, "how often")

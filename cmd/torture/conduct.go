@@ -181,7 +181,7 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 	return docker.New(ctx, docker.Config{
 		RunID: m.ID, Dir: dir, Nodes: tr.Nodes, Target: m.Target, Options: tr.Options(), Timeout: m.Timeout,
 		Primary: tr.Target.Primary, Leave: tr.Target.Leave, Join: tr.Target.Join, Members: tr.Target.Members, Log: log,
-		Binary: a.binary, Sabotage: a.sabotage, Say: a.waiting,
+		Binary: a.binary, Publish: a.publish, Sabotage: a.sabotage, Say: a.waiting,
 	})
 }
 

@@ -31,6 +31,7 @@ type app struct {
 	handlers       time.Duration   // how long a handler of a simulated node may take; 0: as long as is right
 	stuck          bool            // one is still running in this process, see loop
 	binary         string          // for containers; "": found or built
+	publish        string          // address of a remote engine's machine for clients; "": the engine's own
 	sabotage       docker.Sabotage // of containers, by tests alone
 	simulated      sim.Sabotage    // of the simulator, likewise
 	own            all.Catalogue   // targets beside those of torture, by tests alone

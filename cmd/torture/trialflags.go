@@ -282,8 +282,9 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// addBinaryFlag lets the user say what runs in containers.
-func (a *app) addBinaryFlag(cmd *cobra.Command) {
+// addContainerFlags lets the user say what runs in containers, and where.
+func (a *app) addContainerFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.publish, "publish", "", "address of a remote engine's machine at which clients reach the nodes (default: the engine's own)")
 	cmd.Flags().StringVar(&a.binary, "binary", "", "static build of torture to run in containers (default: this one, or one built from its source)")
 }
 
