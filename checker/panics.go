@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/torture-harness/torture/histories"
@@ -12,14 +13,15 @@ import (
 // and those that crashed otherwise than by a fault.
 //
 // It reads panic {"error", "stack"}, the stack innermost first, and crash {"kind"}, whose kind is kill, power or
-// stop if a nemesis was at work, panic if the node panicked, and anything else
-// if nobody knows why.
+// stop if a nemesis was at work, panic if the node panicked, external or oom if
+// somebody else ended it, which makes the verdict unknown, and anything else if
+// nobody knows why.
 func Panics() Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		f := find("panics")
 		f.looked("panics, and crashes that no fault asked for")
 		told := map[histories.Process]bool{} // of a node, that this life's panic was reported
-		crashes := 0
+		crashes, foreign := 0, ""
 		for i := range h.Len() {
 			if h.Process(i).Client() {
 				continue
@@ -42,13 +44,17 @@ func Panics() Checker {
 					if !told[op.Process] {
 						f.addf("node-panic", []int{i}, "op %d: %s panicked", i, op.Process)
 					}
+				case "external", "oom":
+					if foreign == "" {
+						foreign = fmt.Sprintf("op %d: %s was ended by neither torture nor itself: %s", i, op.Process, kind)
+					}
 				default:
 					f.addf("unplanned-crash", []int{i}, "op %d: %s ended, and no fault asked it to: %s", i, op.Process, kind)
 				}
 			}
 		}
 		f.stats["crashes"] = crashes
-		return f.result("")
+		return f.result(foreign)
 	})
 }
 

@@ -138,7 +138,7 @@ func TestAgentDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := d.w.Wait(t.Context(), d.w.Now().Add(time.Minute))
-	if err == nil || !strings.Contains(err.Error(), "n1: its agent ended") {
+	if err == nil || !strings.Contains(err.Error(), "the agent of n1 was ended from outside, with exit code 137") {
 		t.Errorf("error %v, want that the agent of n1 ended", err)
 	}
 }

@@ -87,6 +87,9 @@ func sweep(ctx context.Context, cli *client.Client, run string) (all Report, err
 		if calm++; err != nil || !r.Empty() {
 			calm = 0
 		}
+		if err != nil && answers(ctx, cli) != nil {
+			return all.unique(), err
+		}
 		select {
 		case <-ctx.Done():
 			return all.unique(), errors.Join(err, fmt.Errorf("docker: clean: %w", ctx.Err()))

@@ -104,8 +104,13 @@ func (m *member) bringAgent(ctx context.Context) error {
 func (m *member) guard(waiting <-chan container.WaitResponse, failed <-chan error) {
 	select {
 	case r := <-waiting:
-		if m.w.ctx.Err() == nil {
-			m.w.end(m.errorf("its agent ended with code %d, and with the words %q", r.StatusCode, m.link.lastWords()))
+		switch words := m.link.lastWords(); {
+		case m.w.ctx.Err() != nil:
+		case words == "" && r.StatusCode != 0:
+			// It has no end of its own but with words.
+			m.w.end(&Disturbed{fmt.Sprintf("the agent of %s was ended from outside, with exit code %d", m.name, r.StatusCode)})
+		default:
+			m.w.end(m.errorf("its agent ended with code %d, and with the words %q", r.StatusCode, words))
 		}
 	case err := <-failed:
 		if m.w.ctx.Err() == nil {
@@ -234,10 +239,7 @@ func (m *member) hostConfig() *container.HostConfig {
 // engine that goes breaks its connections one by one, so it is asked for a while.
 func (w *World) lost(err error) error {
 	for range 5 {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		_, ping := w.cli.Ping(ctx)
-		cancel()
-		if ping != nil {
+		if answers(context.Background(), w.cli) != nil {
 			return fmt.Errorf("the docker engine at %s is gone: %w", w.info.Host, err)
 		}
 		time.Sleep(200 * time.Millisecond)

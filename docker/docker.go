@@ -118,9 +118,13 @@ func New(ctx context.Context, cfg Config) (*World, error) {
 		w.cfg.Say(fmt.Sprintf("the engine is on another machine: whoever reaches %s there can do operations of clients at the nodes (--publish chooses another address)", w.gateway))
 	}
 	if err := w.bring(ctx, w.up); err != nil {
-		return nil, errors.Join(err, w.Close())
+		if w.Close() != nil { // why has been said
+			err = fmt.Errorf("%w; some of the run may be left on the engine: torture clean %s", err, cfg.Dir)
+		}
+		return nil, err
 	}
 	w.began.Store(int64(time.Since(w.base)))
+	go w.watch(lookEvery, answerWait)
 	return w, nil
 }
 
@@ -310,17 +314,24 @@ func (w *World) ended() error {
 	}
 }
 
-// closeTimeout bounds the end of a world.
-const closeTimeout = time.Minute
+const (
+	// closeTimeout bounds the end of a world, and hopeless that of one whose
+	// engine does not answer.
+	closeTimeout = 30 * time.Second
+	hopeless     = 8 * time.Second
+)
 
 // Close removes the cluster, whatever state it is in, and saves what its nodes
 // left. What could not be removed is in the error.
 func (w *World) Close() error {
 	w.closing.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		begun := time.Now()
+		begun, patience := time.Now(), closeTimeout
 		w.cancel()
+		if answers(context.Background(), w.cli) != nil {
+			patience = hopeless
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
 		saved := inParallel(w.members, func(m *member) error { return m.finish(ctx) })
 		_, err := remove(ctx, w.cli, w.cfg.RunID, true)
 		w.working.Wait()

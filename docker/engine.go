@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
 )
@@ -23,7 +26,7 @@ const (
 
 // engineTimeout bounds one request to the engine, which takes a fraction of a
 // second.
-const engineTimeout = 30 * time.Second
+const engineTimeout = 15 * time.Second
 
 // Info is what there is to know about the engine.
 type Info struct {
@@ -47,11 +50,56 @@ func Available(ctx context.Context) (Info, error) {
 }
 
 func connect() (*client.Client, error) {
-	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation(), patient)
 	if err != nil {
 		return nil, fmt.Errorf("docker engine: %w (see DOCKER_HOST)", err)
 	}
 	return cli, nil
+}
+
+// patient bounds how long the client waits for an answer to begin. All answers
+// begin at once but those to requests that the engine carries out first.
+func patient(cli *client.Client) error {
+	if t, ok := cli.HTTPClient().Transport.(*http.Transport); ok {
+		t.ResponseHeaderTimeout = engineTimeout
+	}
+	return nil
+}
+
+// attach connects to a container's output, and input if in. The client's own
+// does not heed ctx while it waits for the answer.
+func attach(ctx context.Context, cli *client.Client, id string, in bool) (types.HijackedResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	type result struct {
+		conn types.HijackedResponse
+		err  error
+	}
+	came := make(chan result)
+	go func() {
+		conn, err := cli.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: in, Stdout: true, Stderr: true})
+		select {
+		case came <- result{conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				conn.Close()
+			}
+		}
+	}()
+	select {
+	case r := <-came:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return types.HijackedResponse{}, ctx.Err()
+	}
+}
+
+// answers tells whether the engine does, soon.
+func answers(ctx context.Context, cli *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	_, err := cli.Ping(ctx)
+	return err
 }
 
 func inspect(ctx context.Context, cli *client.Client) (Info, error) {

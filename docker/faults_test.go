@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-
 	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/nemesis"
 )
@@ -312,19 +310,6 @@ func TestCluster(t *testing.T) {
 		}
 		if op := d.do("n1", "read", nil); op.Type != histories.Fail {
 			t.Errorf("read of a node that panicked: %+v", op)
-		}
-	})
-
-	part("killed from outside", func(t *testing.T) {
-		from := len(d.history)
-		if err := d.w.cli.ContainerRemove(t.Context(), d.w.byName["n2"].nodeID, container.RemoveOptions{Force: true}); err != nil {
-			t.Fatal(err)
-		}
-		if crash := d.record(from, "n2", "crash"); string(crash.Value) != `{"kind":"external"}` {
-			t.Errorf("crash %s, want an external one", crash.Value)
-		}
-		if op := d.do("n3", "read", nil); op.Type != histories.OK {
-			t.Errorf("the others go on: %+v", op)
 		}
 	})
 

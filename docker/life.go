@@ -91,6 +91,12 @@ func (m *member) over(life, code int) {
 	}
 	m.w.out.put(m.op("crash", map[string]any{"kind": kind}), last)
 	close(exited)
+	switch kind {
+	case "external":
+		m.w.end(&Disturbed{fmt.Sprintf("%s was ended from outside, with exit code %d", m.name, code)})
+	case "oom":
+		m.w.end(&Disturbed{fmt.Sprintf("%s was killed for want of memory", m.name)})
+	}
 }
 
 // cause names an end that the world did not bring about.
@@ -101,8 +107,8 @@ func (m *member) cause(ctx context.Context, life, code int) string {
 		return "oom"
 	case code == exitPanic || code == exitGo || m.records.panicked(life):
 		return "panic"
-	case code > 128 && code <= 128+64:
-		return "external" // by a signal that was not ours
+	case code == 0, code > 128 && code <= 128+64:
+		return "external" // by a signal that was not ours; at SIGTERM a node ends well
 	}
 	return fmt.Sprintf("exit %d", code)
 }

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/docker/docker/api/types"
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
 
@@ -43,7 +42,7 @@ type link struct {
 
 // attach connects to the agent; before its start, so that nothing is missed.
 func (l *link) attach(ctx context.Context) error {
-	conn, err := l.cli.ContainerAttach(ctx, l.id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	conn, err := attach(ctx, l.cli, l.id, true)
 	if err != nil {
 		return err
 	}

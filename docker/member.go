@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"go.uber.org/zap"
 
 	"github.com/torture-harness/torture/docker/agent"
@@ -144,7 +143,7 @@ func (m *member) answers(ctx context.Context, timeout time.Duration) error {
 // followLog writes what the next life says to nodes/<node>/log. If there is to
 // be none, forget ends that.
 func (m *member) followLog(ctx context.Context) (forget func(), err error) {
-	conn, err := m.w.cli.ContainerAttach(ctx, m.nodeID, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
+	conn, err := attach(ctx, m.w.cli, m.nodeID, false)
 	if err != nil {
 		return func() {}, err
 	}

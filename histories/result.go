@@ -17,6 +17,7 @@ type State string
 const (
 	Complete    State = "complete"
 	Interrupted State = "interrupted" // by a signal: what there was is recorded and judged
+	Disturbed   State = "disturbed"   // somebody else did something to the cluster
 	Failed      State = "failed"      // torture itself could not go on
 	Killed      State = "killed"      // torture was, before there was a result
 )
@@ -26,7 +27,7 @@ type ResultHead struct {
 	Version int
 	Verdict string
 	State   State
-	Error   string // of torture itself, if State is Failed
+	Error   string // why, if State is Failed or Disturbed
 	Ops     int    // how many the history had when it was judged; 0: not known
 }
 

@@ -30,7 +30,7 @@ type outcome struct {
 	Run      string             `json:"run"`     // the directory
 	Verdict  checker.Verdict    `json:"verdict"`
 	State    histories.State    `json:"state"`
-	Error    string             `json:"error,omitempty"` // torture's own failure
+	Error    string             `json:"error,omitempty"` // torture's own failure, or who disturbed the run
 	Manifest histories.Manifest `json:"manifest"`
 	Result   checker.Result     `json:"result"`
 	Ops      int                `json:"ops"`             // events in the history
@@ -93,8 +93,8 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial, same *identity) (*outc
 	if o != nil && same != nil && o.State != histories.Interrupted {
 		o.Repeats = same.result()
 	}
-	if o != nil && o.State == histories.Interrupted {
-		runErr = nil // it is the user's wish, and part of the outcome
+	if o != nil && (o.State == histories.Interrupted || o.State == histories.Disturbed) {
+		runErr = nil // it is not torture's failure, and part of the outcome
 	}
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintf(a.stderr, "interrupted: the run is recorded, and not judged: torture check %s\n", quoted(dir))
@@ -190,9 +190,7 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 // and all is left as it was.
 func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (*outcome, error) {
 	o := &outcome{Version: histories.ResultVersion, Run: dir, State: stateOf(cut), Manifest: tr.Manifest, Repeat: repeatCommand(dir)}
-	if o.State == histories.Failed {
-		o.Error = cut.Error()
-	}
+	o.Error = reason(cut)
 	page, err := promptly(ctx, func() ([]byte, error) { return o.weigh(ctx, tr) })
 	if err != nil {
 		return nil, err
@@ -249,7 +247,11 @@ func (o *outcome) save(page []byte) error {
 }
 
 func reportInput(dir string, h histories.History, o *outcome) report.Input {
-	return report.Input{Manifest: o.Manifest, History: h, Result: o.Result, Dir: dir, Error: o.Error, Command: o.Repeat, Advice: o.Advice}
+	in := report.Input{Manifest: o.Manifest, History: h, Result: o.Result, Dir: dir, Command: o.Repeat, Advice: o.Advice}
+	if o.State == histories.Failed {
+		in.Error = o.Error
+	}
+	return in
 }
 
 // sayOf prints an outcome, if there is one, and returns the command's error:
@@ -283,7 +285,7 @@ func (a *app) say(o *outcome) error {
 		if cut := o.cut(); cut != "" && o.Verdict == checker.Invalid { // else it is the reason
 			fmt.Fprintln(a.stdout, "note: "+cut)
 		}
-		if o.Repeats != nil && o.Error == "" { // else that is the error
+		if o.Repeats != nil && o.State != histories.Failed { // else that is the error
 			fmt.Fprintln(a.stdout, "note: "+o.Repeats.note())
 		}
 		if kinds := a.outsideOf(o.Manifest); len(kinds) > 0 {
@@ -304,6 +306,8 @@ func (o *outcome) cut() string {
 		s = "the run was interrupted before its end, and only what there was until then is judged"
 	case histories.Killed:
 		s = "the run was killed, or has lost its result.json or the end of its history: whether the history is all of it is not known"
+	case histories.Disturbed:
+		s = "the run was disturbed: " + o.Error + ", and not by torture; only what there was until then is judged"
 	case histories.Failed:
 		s = "torture failed before the end of the run"
 	default:

@@ -155,23 +155,36 @@ func TestContainersEngineGone(t *testing.T) {
 	nothingLeft(t, cli, dir)
 }
 
-// Somebody kills a node's container: that is no fault of the plan.
-func TestContainersNodeKilled(t *testing.T) {
+// Somebody does something to a container: the run ends at once, says what it was,
+// and judges no node by it.
+func TestContainersDisturbed(t *testing.T) {
 	cli := engine(t)
-	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "none", "--time-limit", "6s")
-	filter := mine(dir)
-	filter.Add("label", "torture.role=node")
-	filter.Add("name", "n2")
-	nodes, err := cli.ContainerList(t.Context(), container.ListOptions{Filters: filter})
-	if err != nil || len(nodes) != 1 {
-		t.Fatalf("nodes n2: %v, %v", nodes, err)
+	for name, c := range map[string]struct {
+		do   func(ctx context.Context, id string) error
+		want string
+	}{
+		"killed":  {func(ctx context.Context, id string) error { return cli.ContainerKill(ctx, id, "KILL") }, "n2 was ended from outside, with exit code 137"},
+		"stopped": {func(ctx context.Context, id string) error { return cli.ContainerStop(ctx, id, container.StopOptions{}) }, "n2 was ended from outside, with exit code 0"},
+		"paused":  {cli.ContainerPause, "n2 was paused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "none", "--time-limit", "1h")
+			filter := mine(dir)
+			filter.Add("label", "torture.role=node")
+			filter.Add("name", "n2")
+			found, err := cli.ContainerList(t.Context(), container.ListOptions{Filters: filter})
+			if err != nil || len(found) != 1 {
+				t.Fatalf("containers of n2: %v, %v", found, err)
+			}
+			if err := c.do(t.Context(), found[0].ID); err != nil {
+				t.Fatal(err)
+			}
+			p.wait(t).want(t, exitUnknown, "UNKNOWN", "the run was disturbed: "+c.want)
+			nothingLeft(t, cli, dir)
+			checkable(t, dir)
+			do(t, "check", dir).want(t, exitUnknown, "UNKNOWN", "the run was disturbed: "+c.want)
+		})
 	}
-	if err := cli.ContainerKill(t.Context(), nodes[0].ID, "KILL"); err != nil {
-		t.Fatal(err)
-	}
-	p.wait(t).want(t, exitInvalid, "INVALID", "unplanned-crash", "n2 ended, and no fault asked it to")
-	nothingLeft(t, cli, dir)
-	checkable(t, dir)
 }
 
 // A harness that is killed leaves a directory that opens, and a cluster that

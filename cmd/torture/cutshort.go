@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/torture-harness/torture/docker"
 	"github.com/torture-harness/torture/histories"
 )
 
@@ -20,10 +21,7 @@ func recorded(dir string, cut error) error {
 		Version int             `json:"version"`
 		State   histories.State `json:"state"`
 		Error   string          `json:"error,omitempty"`
-	}{Version: histories.ResultVersion, State: stateOf(cut)}
-	if head.State == histories.Failed {
-		head.Error = cut.Error()
-	}
+	}{Version: histories.ResultVersion, State: stateOf(cut), Error: reason(cut)}
 	return histories.Dir(dir).Save(histories.ResultName, head)
 }
 
@@ -40,6 +38,8 @@ func cutShort(dir string, ops int) error {
 		return nil
 	case histories.Interrupted:
 		return errInterrupted
+	case histories.Disturbed:
+		return &docker.Disturbed{What: before.Error}
 	case histories.Failed:
 		return errors.New(before.Error)
 	}
@@ -55,8 +55,28 @@ func stateOf(cut error) histories.State {
 		return histories.Interrupted
 	case cut == errNoEnd:
 		return histories.Killed
+	case disturbance(cut) != nil:
+		return histories.Disturbed
 	}
 	return histories.Failed
+}
+
+// reason is what is kept of cut: why torture failed, or what disturbed the run.
+func reason(cut error) string {
+	switch stateOf(cut) {
+	case histories.Failed:
+		return cut.Error()
+	case histories.Disturbed:
+		return disturbance(cut).What
+	}
+	return ""
+}
+
+// disturbance is what somebody else did that err tells of, or nil.
+func disturbance(err error) *docker.Disturbed {
+	var d *docker.Disturbed
+	errors.As(err, &d)
+	return d
 }
 
 // known is the part of h up to which the records of all nodes are known.
