@@ -121,7 +121,7 @@ func (m *member) guard(waiting <-chan container.WaitResponse, failed <-chan erro
 
 // locate finds out where the agent, and so the node, is reached.
 func (m *member) locate(ctx context.Context, port nat.Port) error {
-	c, err := m.w.cli.ContainerInspect(ctx, m.agentID)
+	c, err := describe(ctx, m.w.cli, m.agentID)
 	if err != nil {
 		return m.errorf("inspect its agent: %w", err)
 	}

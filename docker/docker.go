@@ -88,8 +88,10 @@ type World struct {
 
 	ctx       context.Context // of what runs in the background
 	cancel    context.CancelFunc
-	working   sync.WaitGroup // operations and faults under way
-	following sync.WaitGroup // logs being written
+	working   sync.WaitGroup  // operations and faults under way
+	following sync.WaitGroup  // logs being written
+	listening context.Context // of the connections that bring them
+	deafen    context.CancelFunc
 	closing   sync.Once
 	closed    error
 }
@@ -149,6 +151,7 @@ func newWorld(cfg Config) (*World, error) {
 	}
 	w.out = newOutbox(w.clock, w.Now)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.listening, w.deafen = context.WithCancel(context.Background())
 	w.http = &http.Client{Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1024, DisableCompression: true}}
 	for _, name := range cfg.Nodes {
 		m := newMember(w, name)
@@ -321,6 +324,22 @@ const (
 	hopeless     = 8 * time.Second
 )
 
+// unfollow waits for the ends of the nodes' logs, until ctx is done: that of a
+// container which is still there has none.
+func (w *World) unfollow(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		w.following.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		w.deafen()
+		<-ended
+	}
+}
+
 // Close removes the cluster, whatever state it is in, and saves what its nodes
 // left. What could not be removed is in the error.
 func (w *World) Close() error {
@@ -334,8 +353,16 @@ func (w *World) Close() error {
 		defer cancel()
 		saved := inParallel(w.members, func(m *member) error { return m.finish(ctx) })
 		_, err := remove(ctx, w.cli, w.cfg.RunID, true)
+		for range attempts {
+			if err != nil && ctx.Err() == nil {
+				_, err = remove(ctx, w.cli, w.cfg.RunID, true)
+			}
+		}
 		w.working.Wait()
-		w.following.Wait()
+		if saved != nil || err != nil {
+			cancel()
+		}
+		w.unfollow(ctx)
 		w.http.CloseIdleConnections()
 		w.closed = errors.Join(saved, err, w.cli.Close())
 		w.log.Info("cluster is removed", zap.Duration("elapsed", time.Since(begun)))

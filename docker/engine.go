@@ -94,6 +94,15 @@ func attach(ctx context.Context, cli *client.Client, id string, in bool) (types.
 	}
 }
 
+// describe asks the engine what a container is. The answer has a state and a network.
+func describe(ctx context.Context, cli *client.Client, id string) (container.InspectResponse, error) {
+	c, err := cli.ContainerInspect(ctx, id)
+	if err == nil && (c.ContainerJSONBase == nil || c.State == nil || c.NetworkSettings == nil) {
+		err = fmt.Errorf("the docker engine at %s says nothing of the state of container %.12s", cli.DaemonHost(), id)
+	}
+	return c, err
+}
+
 // answers tells whether the engine does, soon.
 func answers(ctx context.Context, cli *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)

@@ -101,7 +101,7 @@ func (m *member) over(life, code int) {
 
 // cause names an end that the world did not bring about.
 func (m *member) cause(ctx context.Context, life, code int) string {
-	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	c, err := describe(ctx, m.w.cli, m.nodeID)
 	switch {
 	case err == nil && c.State.OOMKilled:
 		return "oom"
@@ -130,7 +130,7 @@ func (m *member) kill(ctx context.Context, cause string) error {
 // refresh asks the engine what the container is, after it refused what would
 // have been right for what we thought.
 func (m *member) refresh(ctx context.Context) error {
-	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	c, err := describe(ctx, m.w.cli, m.nodeID)
 	if err != nil {
 		return err
 	}

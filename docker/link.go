@@ -104,7 +104,7 @@ func (l *link) listen(conn types.HijackedResponse) {
 	// The agent may be well and the connection not.
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	if c, err := l.cli.ContainerInspect(ctx, l.id); err != nil || !c.State.Running {
+	if c, err := describe(ctx, l.cli, l.id); err != nil || !c.State.Running {
 		return // whoever waits for its end tells of it
 	}
 	if err := l.attach(ctx); err != nil {

@@ -155,6 +155,7 @@ func (m *member) followLog(ctx context.Context) (forget func(), err error) {
 	m.w.following.Go(func() {
 		defer f.Close()
 		defer conn.Close()
+		defer context.AfterFunc(m.w.listening, conn.Close)()
 		if err := demultiplex(f, conn.Reader); err != nil && m.w.ctx.Err() == nil {
 			m.w.log.Warn("a node's log is cut short", zap.String("node", m.name), zap.Error(err))
 		}

@@ -137,7 +137,7 @@ func (m *member) seeDown(ctx context.Context, f nemesis.Fault, inForce bool) (ch
 		defer cancel()
 		_ = m.healthy(wait) // what is seen below says whether it is
 	}
-	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	c, err := describe(ctx, m.w.cli, m.nodeID)
 	if err != nil {
 		return []nemesis.Check{{Node: m.name, Want: "the engine answers", Got: err.Error()}}
 	}
@@ -200,7 +200,7 @@ func (m *member) seePaused(ctx context.Context, inForce bool) []nemesis.Check {
 		defer cancel()
 		_ = m.healthy(wait)
 	}
-	c, err := m.w.cli.ContainerInspect(ctx, m.nodeID)
+	c, err := describe(ctx, m.w.cli, m.nodeID)
 	if err != nil {
 		return []nemesis.Check{{Node: m.name, Want: "the engine answers", Got: err.Error()}}
 	}
