@@ -23,7 +23,8 @@ const exitStatus = `
 EXIT STATUS
     0  valid: every promise was kept
     1  invalid: a promise was broken
-    2  unknown: a checker could not decide, or the command was interrupted
+    2  unknown: a checker could not decide, or the command was interrupted, or
+       somebody else disturbed the cluster
     3  vacuous: too little happened for a verdict to mean anything
   254  usage, or input that cannot be read
   255  torture itself failed
