@@ -15,6 +15,7 @@ type logState struct {
 	entries table[logEntry] // by idx
 	last    uint64          // the highest idx recorded
 	whole   uint64          // all up to here are, with what they do
+	reused  bool            // a place had another entry later
 }
 
 // logEntry is what an entry does; nothing if by is 0.
@@ -143,7 +144,11 @@ func (k *keyState) lists(value []byte, idx uint64, own []string) bool {
 // takes notes the entry that a primary puts into its log, if its record says
 // what it does.
 func (s *logState) take(i int, idx uint64, op int32, raw []byte) (ok bool) {
-	if null(raw) || s.entries.get(idx).by > 0 {
+	if null(raw) {
+		return true
+	}
+	if had := s.entries.get(idx); had.by > 0 {
+		s.reused = s.reused || had.op != op
 		return true
 	}
 	e := logEntry{by: i + 1, op: op}
@@ -226,6 +231,10 @@ func (p *replication) values() {
 	}
 	if p.primaries > 1 {
 		p.skipped("values: more than one node was the primary, so that there is more than one log")
+		return
+	}
+	if p.state.reused {
+		p.skipped("values: the primary put another entry where it had one, so that there is more than one log")
 		return
 	}
 	p.state.replay()
