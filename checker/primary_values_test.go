@@ -158,6 +158,9 @@ func randomValues(r *rand.Rand) (ops []histories.Op) {
 					own[m[1]] = append(own[m[1]], m[2])
 				} else {
 					c.mops[i][2] = listText(slices.Concat(log.list(m[1], c.idx), own[m[1]]))
+					if c.mops[i][2] == "[]" && r.IntN(2) == 0 {
+						c.mops[i][2] = "null"
+					}
 				}
 			}
 			if c.end.Value = raw("%s", quoted(c.mops)); len(own) == 0 {
@@ -210,7 +213,7 @@ func randomValues(r *rand.Rand) (ops []histories.Op) {
 			case c.end.F == "read":
 				c.end.Value = raw("%s", value())
 			case c.end.F == "cas":
-				c.end.Type, c.end.Error, c.end.Ext = histories.Fail, "mismatch", nil
+				c.end.Type, c.end.Error, c.end.Ext = histories.Fail, []string{"mismatch", "refused"}[r.IntN(2)], nil
 			case c.end.F == "write":
 				c.end.Type, c.end.Error, c.end.Ext = histories.Fail, []string{"mismatch", "refused"}[r.IntN(2)], nil
 			}
@@ -306,7 +309,7 @@ func wrongByLog(h histories.History) map[string]bool {
 			for _, m := range mopsOf(end.Value) {
 				if m[0] == "append" {
 					own[m[1]] = append(own[m[1]], m[2])
-				} else if m[2] != listText(slices.Concat(log.list(m[1], idx), own[m[1]])) {
+				} else if list := slices.Concat(log.list(m[1], idx), own[m[1]]); m[2] != listText(list) && (m[2] != "null" || len(list) > 0) {
 					wrong["wrong-value"] = true
 				}
 			}
