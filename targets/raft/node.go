@@ -171,7 +171,7 @@ func (n *replica) step(env *node.Env, from node.ID, m *pb.Message) {
 		}
 	case pb.MsgVote, pb.MsgPreVote:
 		n.tellExpelled(env, sender)
-		if n.bound(env.Now) {
+		if n.tellTerm(env, m) || n.bound(env.Now) {
 			return
 		}
 	case pb.MsgProp:
@@ -186,6 +186,20 @@ func (n *replica) step(env *node.Env, from node.ID, m *pb.Message) {
 	// An error is a proposal dropped, or a response to a question of another
 	// membership: who asked asks again.
 	_ = n.raft.Step(m)
+}
+
+// tellTerm tells who asks for a vote in a term that is over of the present one, as
+// the paper has it. The library says nothing: a candidate that needs the vote of
+// one which campaigns as well, and by an older membership does not ask it, would
+// stay a term behind for ever.
+func (n *replica) tellTerm(env *node.Env, m *pb.Message) bool {
+	if m.GetType() != pb.MsgVote || m.GetTerm() >= n.term {
+		return false
+	}
+	env.Send(n.peers[m.GetFrom()-1], message{&pb.Message{
+		Type: pb.MsgVoteResp.Enum(), From: &n.self, To: m.From, Term: &n.term, Reject: new(true),
+	}})
+	return true
 }
 
 // resendSnapshots tells raft of snapshots that have been on their way for too

@@ -366,6 +366,26 @@ func TestSnapshotTellsMembers(t *testing.T) {
 	}
 }
 
+// A candidate that is behind in its term learns that from whoever it asks, also
+// if that one, which campaigns by itself, never asks it.
+func TestCandidateLearnsTheTerm(t *testing.T) {
+	w := newNetwork(t, 3, "", "pre-vote", "off")
+	w.run(settle)
+	gone := w.leader()
+	ahead := w.other(gone)
+	behind := w.other(gone, ahead)
+	w.cut[ahead] = true
+	w.want(w.do(gone, "write", "1", "1"), "1")
+	w.run(10 * time.Second) // in each second or two ahead begins a term
+	w.cut[gone], w.cut[ahead] = true, false
+	w.lose = func(m any) bool {
+		of := m.(message)
+		return of.GetType() == pb.MsgVote && w.ids[of.GetFrom()-1] == ahead
+	}
+	w.run(15 * time.Second)
+	w.want(w.do(behind, "write", "1", "2"), "2")
+}
+
 // A request to leave that has been on its way for long does not undo a later one
 // to join, whether that had anything to do or not.
 func TestStaleLeave(t *testing.T) {
