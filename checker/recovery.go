@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/torture-harness/torture/histories"
@@ -39,8 +40,9 @@ func (o *RecoveryOptions) UnmarshalJSON(b []byte) error {
 // A node is judged if it is up and belongs to the group at the end, all faults
 // were over before the final phase, and it was asked for as long as it may take
 // to recover, after it had as long to do so. It left the group by a fault of
-// kind membership, until the cure of that is seen. One that ended of itself is
-// for Panics.
+// kind membership, until the cure of that is seen; the others owe it to serve
+// without it, so that such a fault need not be over: it may be the group itself
+// that does not take it back. A node that ended of itself is for Panics.
 func Recovery(o RecoveryOptions) Checker {
 	return Func(func(_ context.Context, h histories.History) Result {
 		r := recovery{findings: find("recovery"), o: o, h: h, from: map[string]string{}, down: map[string]bool{}}
@@ -55,37 +57,55 @@ type recovery struct {
 	o      RecoveryOptions
 	h      histories.History
 	healed int               // the op by which all faults were over, or -1
+	calm   bool              // they were before the final phase, but for some of kind membership
 	from   map[string]string // of a node that has left the group, the fault by which
 	down   map[string]bool
 }
 
 func (r *recovery) read() {
 	r.healed = -1
-	faults := map[string][]string{} // of kind membership: whom they are about
+	groups := map[string][]string{} // faults of kind membership: whom they are about
+	open := map[string]bool{}       // other faults that are not over
 	end := endingOf(r.h)
+	r.calm = end.judged
 	for i := range r.h.Len() {
+		if i == end.from {
+			r.calm = r.calm || len(open) == 0 && len(r.from) > 0
+		}
 		switch p, f := r.h.Process(i), r.h.F(i); {
 		case p.Client():
 		case p == histories.World && f == "heal" && i < end.from:
 			r.healed = i
+			clear(open)
 		case p.Nemesis():
 			v, err := histories.Decode[struct {
 				ID      string   `json:"id"`
 				Kind    string   `json:"kind"`
 				Targets []string `json:"targets"`
 			}](r.h.At(i))
-			switch {
-			case err != nil || v.Kind != "membership":
-			case f == "inject" && r.h.Type(i) == histories.Invoke:
-				faults[v.ID] = v.Targets
+			switch began := f == "inject" && r.h.Type(i) == histories.Invoke; {
+			case began && i > end.from:
+				r.calm = false
+			case err != nil:
+			case began && v.Kind != "membership":
+				open[v.ID] = true
+			case began:
+				groups[v.ID] = v.Targets
 				for _, n := range v.Targets {
 					r.from[n] = v.ID
 				}
-			case f == "cure" && r.h.Type(i) == histories.OK:
-				for _, n := range faults[v.ID] {
-					if r.from[n] == v.ID {
+			case r.h.Type(i) != histories.OK:
+			case v.Kind == "membership":
+				for _, n := range groups[v.ID] {
+					if f == "cure" && r.from[n] == v.ID {
 						delete(r.from, n)
 					}
+				}
+				fallthrough // the group is another
+			case f == "cure" && i < end.from:
+				delete(open, v.ID)
+				if len(r.from) > 0 && len(open) == 0 && i < end.from {
+					r.healed = i
 				}
 			}
 		case f == "crash":
@@ -113,7 +133,7 @@ type asking struct {
 func (r *recovery) judge() {
 	end := endingOf(r.h)
 	const what = "that each node recovers"
-	if end.from == r.h.Len() || !end.judged {
+	if end.from == r.h.Len() || !r.calm {
 		r.skipped(what + ": there is no final phase after the last cure")
 		return
 	}
@@ -184,6 +204,9 @@ func (r *recovery) unrecovered(q question, a *asking) {
 	if r.healed >= 0 {
 		ops = append(ops, r.healed)
 		calm = fmt.Sprintf("all faults were over %v before (op %d)", time.Duration(r.h.Time(a.first)-r.h.Time(r.healed)).Round(time.Millisecond), r.healed)
+		if len(r.from) > 0 {
+			calm = strings.Replace(calm, "all faults", "all faults but of those that left", 1)
+		}
 	}
 	r.addf("no-recovery", ops, "%s is up, and %s (%s); %s", q.node, asked, a.why, calm)
 }
