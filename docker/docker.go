@@ -72,6 +72,9 @@ type World struct {
 
 	patience time.Duration // with an engine that starts the cluster
 
+	loops bool           // the loop has come by; this and seen are its own
+	seen  histories.Time // when it last did
+
 	mu        sync.Mutex
 	leases    leases
 	past      map[string]nemesis.Fault // cured, or being cured
@@ -273,6 +276,7 @@ func (w *World) Invoke(op histories.Op) {
 func (w *World) Wait(ctx context.Context, until histories.Time) (histories.Op, bool, error) {
 	var timer *time.Timer
 	for {
+		w.awake()
 		if err := w.ended(); err != nil {
 			return histories.Op{}, false, err
 		}
@@ -283,14 +287,15 @@ func (w *World) Wait(ctx context.Context, until histories.Time) (histories.Op, b
 		if left <= 0 {
 			return histories.Op{}, false, nil
 		}
-		if timer == nil {
+		if left = min(left, stallLook); timer == nil {
 			timer = time.NewTimer(left)
 			defer timer.Stop()
+		} else {
+			timer.Reset(left)
 		}
 		select {
 		case <-w.out.ready:
 		case <-timer.C:
-			return histories.Op{}, false, nil
 		case <-w.gone:
 		case <-ctx.Done():
 			return histories.Op{}, false, ctx.Err()

@@ -19,8 +19,8 @@ import (
 // the program: compare processes for equality, order them by String.
 type Process int32
 
-// World is the process under which a world records what it did to nodes:
-// crash, restart, heal.
+// World is the process under which a world records what it did to nodes, such as
+// heal, and a stall of the harness.
 var World = Named("world")
 
 // namesMax bounds what a malformed file can intern.

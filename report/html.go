@@ -119,6 +119,9 @@ func newView(in Input) view {
 		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: parts(in.Result), Why: untold(in.Result),
 		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
 	}
+	if s := stalls(h); s != "" {
+		v.Facts = append(v.Facts, [2]string{"stalls", s})
+	}
 	shown := in.Result.Anomalies[:min(len(in.Result.Anomalies), anomaliesMax)]
 	v.More = total(in.Result) - len(shown)
 	for _, a := range shown {

@@ -100,6 +100,16 @@ func (in Input) facts() [][2]string {
 	return facts
 }
 
+// stalls tells for how long the harness stood still, or is "".
+func stalls(h histories.History) string {
+	total, times := histories.Stalls(h)
+	if times == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the harness itself stood still for %s of %s, in %s: latencies meanwhile are its own",
+		brief(total), brief(time.Duration(h.Time(h.Len()-1))), plural(times, "stall"))
+}
+
 // clip makes s at most n bytes long, and says how much there was.
 func clip(s string, n int) string {
 	if len(s) <= n {

@@ -325,6 +325,9 @@ func (t text) foot() {
 		did += ", in " + brief(time.Duration(h.Time(n-1)))
 	}
 	row("clients", did+t.behind(cs))
+	if stalls := stalls(h); stalls != "" {
+		row("stalls", stalls)
+	}
 	if kinds := faultCounts(faults(h)); len(kinds) > 0 {
 		var parts []string
 		for _, k := range kinds {

@@ -151,3 +151,24 @@ func TestTextOfLongNames(t *testing.T) {
 		t.Errorf("got %d bytes", b.Len())
 	}
 }
+
+// What the harness itself is to blame for is told next to what clients saw.
+func TestTextOfStalls(t *testing.T) {
+	const history = `{"time":1000000000,"process":0,"type":"invoke","f":"read"}
+{"time":11500000000,"process":0,"type":"ok","f":"read","value":1}
+{"time":11500000000,"process":"world","type":"info","f":"stall","value":{"for":10200000000}}
+{"time":60000000000,"process":1,"type":"invoke","f":"read"}
+`
+	h, _, err := histories.Read(strings.NewReader(history), "test.jsonl", histories.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "the harness itself stood still for 10.2s of 1m0s, in 1 stall: latencies meanwhile are its own"
+	var text, page bytes.Buffer
+	if err := Text(&text, Input{History: h}); err != nil || !strings.Contains(text.String(), "stalls  "+want) {
+		t.Errorf("it says nothing of it: %v\n%s", err, &text)
+	}
+	if err := HTML(&page, Input{History: h}); err != nil || !strings.Contains(page.String(), want) {
+		t.Errorf("the page says nothing of it: %v", err)
+	}
+}

@@ -251,6 +251,9 @@ func (tr *Trial) Checker(further ...checker.Checker) checker.Checker {
 		checker.Recovery(checker.RecoveryOptions{Nodes: tr.Nodes, Recovery: tr.Manifest.Recovery, Refusals: tr.Workload.Refusals(tr.params)}),
 		checker.Storm(checker.StormOptions{Nodes: len(tr.Nodes), Operations: traffic.PerOperation, Seconds: traffic.PerSecond}),
 	}
+	if tr.Manifest.World != "sim" { // where time is virtual
+		parts = append(parts, checker.Stalls())
+	}
 	if !tr.Replays() {
 		parts = append(parts, checker.Stats(checker.StatsOptions{Faults: tr.Manifest.Nemesis, MinOps: tr.Workload.MinOps.In(tr.Manifest.World)}))
 	}
