@@ -99,8 +99,11 @@ type World struct {
 	closed    error
 }
 
+// ErrLeft is among what New returns if it could not remove all that it had made.
+var ErrLeft = errors.New("some of the run may be left on the engine")
+
 // New builds the image if need be, and starts a cluster. It returns when every
-// node answers; if that cannot be had, nothing is left behind.
+// node answers; if that cannot be had, nothing is left behind, or the error is ErrLeft.
 func New(ctx context.Context, cfg Config) (*World, error) {
 	if len(cfg.Nodes) == 0 {
 		return nil, errors.New("docker: a cluster needs nodes")
@@ -124,7 +127,7 @@ func New(ctx context.Context, cfg Config) (*World, error) {
 	}
 	if err := w.bring(ctx, w.up); err != nil {
 		if w.Close() != nil { // why has been said
-			err = fmt.Errorf("%w; some of the run may be left on the engine: torture clean %s", err, cfg.Dir)
+			err = fmt.Errorf("%w; %w: torture clean %s", err, ErrLeft, cfg.Dir)
 		}
 		return nil, err
 	}

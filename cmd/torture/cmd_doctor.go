@@ -19,6 +19,7 @@ func newDoctorCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
+			a.interrupts.leaves("torture clean lists what is left on the engine")
 			type diagnosis struct {
 				Simulator  []string            `json:"simulator"`
 				Engine     string              `json:"engine,omitempty"`

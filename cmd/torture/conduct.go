@@ -113,6 +113,9 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, sam
 		}
 	}()
 	world, err := a.world(ctx, tr, string(store.Dir), log)
+	if errors.Is(err, docker.ErrLeft) {
+		return err
+	}
 	if err != nil {
 		return interruption(ctx, err)
 	}
@@ -155,12 +158,12 @@ func (a *app) play(ctx context.Context, tr *run.Trial, store *histories.Run, sam
 	if closed == nil {
 		return err
 	}
+	log.Info("the world cannot be taken down", zap.Error(closed))
+	left := fmt.Errorf("some of the run may be left on the engine: torture clean %s", quoted(string(store.Dir)))
 	if err != nil && err != errInterrupted {
-		// What follows from the failure would only hide it.
-		log.Info("the world cannot be taken down", zap.Error(closed))
-		closed = fmt.Errorf("some of the run may be left on the engine: torture clean %s", store.Dir)
+		return errors.Join(err, left) // what follows from the failure would only hide it
 	}
-	return errors.Join(err, closed)
+	return errors.Join(err, closed, left)
 }
 
 // interruption is errInterrupted if err only says that ctx was cancelled, else

@@ -27,7 +27,7 @@ EXIT STATUS
        somebody else disturbed the cluster
     3  vacuous: too little happened for a verdict to mean anything
   254  usage, or input that cannot be read
-  255  torture itself failed
+  255  torture itself failed, or crashed
 Of several runs the gravest counts: 255, then 1, 2, 3, and 0 if all are valid.`
 
 // verdictError ends a command with the exit code of a verdict, once all has

@@ -235,14 +235,7 @@ func TestDiskFull(t *testing.T) {
 	})
 	t.Run("tmpfs", func(t *testing.T) {
 		store := t.TempDir()
-		if err := unix.Mount("tmpfs", store, "tmpfs", 0, "size=1m"); err != nil {
-			t.Skipf("a small file system cannot be mounted here: %v", err)
-		}
-		t.Cleanup(func() {
-			if err := unix.Unmount(store, 0); err != nil {
-				t.Error(err)
-			}
-		})
+		mountSmall(t, store)
 		full(t, do(t, append(args, store)...), store, "no space left on device")
 	})
 }
