@@ -43,6 +43,9 @@ func Shrink(ctx context.Context, tr *Trial, h histories.History, r checker.Resul
 		end = h.At(h.Len() - 1).Time
 	}
 	if !s.fails(script, end) {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("there was no time to play the schedule of seed %d once: %w", tr.Manifest.Seed, ctx.Err())
+		}
 		return nil, fmt.Errorf("the schedule of seed %d does not fail again with %v: %s", tr.Manifest.Seed, s.kinds, s.last)
 	}
 	s.calm()

@@ -211,7 +211,7 @@ func (a *app) shrinkFound(ctx context.Context, tally *tally, k *kept, shrink boo
 	if err == nil {
 		tally.Shrunk, err = a.shrink(ctx, k.trial, opened.History, k.run.Run, time.Minute)
 	}
-	if err != nil {
+	if err != nil && !errors.As(err, new(verdictError)) { // else it was interrupted, and says so
 		complain(a.stderr, "torture: it is not shrunk: ", err)
 	}
 	return cmp.Or(tally.Shrunk, k.run)

@@ -75,11 +75,14 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	if terminal(a.stderr) && !a.json {
 		fmt.Fprint(a.stderr, "\r\x1b[K")
 	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(a.stderr, "interrupted: a smaller part may fail as well")
-	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(a.stderr, "interrupted: nothing is shrunk")
+		return nil, verdictError(checker.Unknown)
+	case err != nil:
 		return nil, failed(err)
+	case ctx.Err() != nil:
+		fmt.Fprintln(a.stderr, "interrupted: a smaller part may fail as well")
 	}
 	fmt.Fprintf(a.stderr, "shrunk to %s and %s, a run of %v, after %s\n", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
 	m := run.Recorded(s.Manifest, s.History, tr.Target.Primary)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/node"
 )
 
 // Go ends a program that it cannot go on with by exit code 2, which is no verdict
@@ -194,4 +196,32 @@ func TestNowhereToPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(t).want(t, exitFailed, "torture failed: ", "no space left on device")
+}
+
+// A shrink that is interrupted before it has anything is no failure.
+func TestShrinkInterrupted(t *testing.T) {
+	store := t.TempDir()
+	do(t, "run", "total", "--world", "sim", "--seed", "1", "--bug", "local-first", "--time-limit", "10s", "--store", store).want(t, exitInvalid)
+	tr, opened, err := (&app{}).openTrial(onlyRun(t, store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cut := range []int{1, 2} { // while it is judged, and while it is played again
+		ctx, cancel := context.WithCancel(t.Context())
+		var errs bytes.Buffer
+		a := &app{stderr: &errs, store: store}
+		counted := *tr
+		counted.Target.New = func(o node.Options) node.Node {
+			cancel()
+			return tr.Target.New(o)
+		}
+		if cut == 1 {
+			cancel()
+		}
+		_, err := a.shrink(ctx, &counted, opened.History, onlyRun(t, store), time.Minute)
+		if exitCode(err, &errs) != exitUnknown || !strings.Contains(errs.String(), "interrupted: nothing is shrunk") {
+			t.Errorf("cut %d: %v\n%s", cut, err, &errs)
+		}
+		cancel()
+	}
 }
