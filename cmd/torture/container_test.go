@@ -221,6 +221,20 @@ func TestContainersInterrupted(t *testing.T) {
 	checkable(t, dir)
 }
 
+// Who does not wait for that is told what is left.
+func TestContainersInterruptedTwice(t *testing.T) {
+	cli := engine(t)
+	p, dir := clusterRun(t, t.TempDir(), nil, "--nemesis", "none", "--time-limit", "1h")
+	eventually(t, "it leaves at once", func() bool {
+		_ = p.Process.Signal(syscall.SIGTERM)
+		return zombie(t, p.Process.Pid)
+	})
+	p.wait(t).want(t, exitFailed, "interrupted: ", "interrupted twice: torture leaves at once; torture clean "+dir)
+	checkable(t, dir)
+	do(t, "clean", dir).want(t, exitValid, "removed")
+	nothingLeft(t, cli, dir)
+}
+
 // Agents that only say that they harm, or cannot, and worlds that harm others, or
 // for ever, make a run worth nothing: never valid.
 func TestContainersSabotage(t *testing.T) {

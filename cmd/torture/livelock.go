@@ -54,7 +54,7 @@ func (a *app) loop(ctx context.Context, p run.Plan, world run.World, record func
 			return "", err
 		case <-interrupt:
 			interrupt, interrupted, looks = nil, true, 0
-			tick.Reset(time.Second / 2 / handlerLooks)
+			tick.Reset(time.Second / handlerLooks)
 			continue
 		case <-tick.C:
 		}
