@@ -109,7 +109,7 @@ func TestQuoted(t *testing.T) {
 // A worker that dies takes its seed with it, not the hunt.
 func TestHuntWorkerDies(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--first", "42", "--workers", "1", "--store", t.TempDir())
-	worker := child(t, child(t, p.Process.Pid))
+	worker := workerOf(t, child(t, p.Process.Pid))
 	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestHuntWorkerDies(t *testing.T) {
 // Ctrl-C goes to the hunt and to its workers alike.
 func TestHuntInterrupted(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--store", t.TempDir())
-	worker := child(t, child(t, p.Process.Pid))
+	worker := workerOf(t, child(t, p.Process.Pid))
 	eventually(t, "the worker ignores SIGINT", func() bool { return ignores(t, worker, syscall.SIGINT) })
 	for _, pid := range []int{worker, p.Process.Pid} {
 		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
@@ -133,7 +133,7 @@ func TestHuntInterrupted(t *testing.T) {
 // hunt.
 func TestHuntTerminated(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--seeds", "1000", "--workers", "1", "--json", "--store", t.TempDir())
-	worker := child(t, child(t, p.Process.Pid))
+	worker := workerOf(t, child(t, p.Process.Pid))
 	eventually(t, "the worker ignores SIGTERM", func() bool { return ignores(t, worker, syscall.SIGTERM) })
 	for _, pid := range []int{worker, p.Process.Pid} {
 		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
@@ -150,7 +150,7 @@ func TestHuntTerminated(t *testing.T) {
 // A selftest that is interrupted has not shown that every bug is found.
 func TestSelftestInterrupted(t *testing.T) {
 	p := start(t, self(t), nil, "selftest", "--workers", "1")
-	child(t, child(t, p.Process.Pid))
+	workerOf(t, child(t, p.Process.Pid))
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -256,6 +256,18 @@ func ignores(t *testing.T, pid int, s syscall.Signal) bool {
 		}
 	}
 	return false
+}
+
+// workerOf waits for a worker of a hunt, which may have other children for an
+// instant.
+func workerOf(t *testing.T, hunt int) (pid int) {
+	t.Helper()
+	eventually(t, "the hunt has a worker", func() bool {
+		pid = child(t, hunt)
+		args, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		return err == nil && strings.Contains(string(args), "hunt-worker")
+	})
+	return pid
 }
 
 // child waits for the child of a process.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -23,8 +24,9 @@ const exitPipe = 128 + int(syscall.SIGPIPE)
 // command that has something to cure ends in order, all others at once; so does
 // any that is asked again. A nil one hears nothing. It may be used concurrently.
 type interrupts struct {
-	line *lifeline
-	exit func(code int)
+	line   *lifeline
+	stderr io.Writer
+	exit   func(code int)
 
 	mu     sync.Mutex
 	first  time.Time // when it was asked; zero: it was not
@@ -47,7 +49,7 @@ func endings() []os.Signal {
 
 // hearInterrupts has signals end this process, in which a command is done.
 func hearInterrupts(line *lifeline) *interrupts {
-	i := &interrupts{line: line, exit: func(code int) {
+	i := &interrupts{line: line, stderr: os.Stderr, exit: func(code int) {
 		line.exit(code)
 		os.Exit(code)
 	}}
@@ -113,10 +115,10 @@ func (i *interrupts) say(what string) {
 	if i.quiet {
 		return
 	}
-	if terminal(os.Stderr) {
+	if terminal(i.stderr) {
 		what = "\r\x1b[K" + what
 	}
-	fmt.Fprintln(os.Stderr, what)
+	fmt.Fprintln(i.stderr, what)
 }
 
 // until is ctx until the process is asked to end, which it then does in order,
@@ -209,7 +211,7 @@ func (i *interrupts) result(code int) int {
 	case i.quiet:
 		return exitPipe
 	case i.lost != nil:
-		complain(os.Stderr, "torture failed: ", i.lost)
+		complain(i.stderr, "torture failed: ", i.lost)
 		return exitFailed
 	}
 	return code

@@ -47,7 +47,7 @@ func TestParentKilled(t *testing.T) {
 func TestHuntKilled(t *testing.T) {
 	p := start(t, self(t), nil, "hunt", "raft", "--time-limit", "10h", "--workers", "1", "--store", t.TempDir())
 	hunt := child(t, p.Process.Pid)
-	worker := child(t, hunt)
+	worker := workerOf(t, hunt)
 	if err := syscall.Kill(hunt, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -63,20 +63,24 @@ func zombie(t *testing.T, pid int) bool {
 
 // What signals do to a process that does a command.
 func TestInterrupts(t *testing.T) {
+	const inOrder = "interrupted: torture ends in order; once more, and it leaves at once\n"
 	at := time.Unix(1000, 0)
 	for _, test := range []struct {
 		name string
 		held bool
 		asks []time.Duration
 		want []int // exit codes
+		said string
 	}{
-		{"nothing to end in order", false, []time.Duration{0}, []int{exitUnknown}},
-		{"in order", true, []time.Duration{0}, nil},
-		{"several within a second are one", true, []time.Duration{0, time.Millisecond, 999 * time.Millisecond}, nil},
-		{"twice", true, []time.Duration{0, time.Millisecond, time.Second}, []int{exitFailed}},
+		{"nothing to end in order", false, []time.Duration{0}, []int{exitUnknown}, "interrupted; torture clean x removes what is left\n"},
+		{"in order", true, []time.Duration{0}, nil, inOrder},
+		{"several within a second are one", true, []time.Duration{0, time.Millisecond, 999 * time.Millisecond}, nil, inOrder},
+		{"twice", true, []time.Duration{0, time.Millisecond, time.Second}, []int{exitFailed},
+			inOrder + "interrupted twice: torture leaves at once; torture clean x removes what is left\n"},
 	} {
 		var codes []int
-		i := &interrupts{exit: func(code int) { codes = append(codes, code) }}
+		var said bytes.Buffer
+		i := &interrupts{stderr: &said, exit: func(code int) { codes = append(codes, code) }}
 		ctx, stop := context.Background(), func() {}
 		if test.held {
 			ctx, stop = i.until(ctx)
@@ -85,8 +89,8 @@ func TestInterrupts(t *testing.T) {
 		for _, after := range test.asks {
 			i.ask(at.Add(after))
 		}
-		if !slices.Equal(codes, test.want) || test.held == (ctx.Err() == nil) {
-			t.Errorf("%s: exits %v, want %v; ctx: %v", test.name, codes, test.want, ctx.Err())
+		if !slices.Equal(codes, test.want) || test.held == (ctx.Err() == nil) || said.String() != test.said {
+			t.Errorf("%s: exits %v, want %v; ctx: %v; said:\n%s", test.name, codes, test.want, ctx.Err(), &said)
 		}
 		stop()
 	}
