@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -35,12 +36,17 @@ func Canon(raw json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(c.unsorted) > 0 {
+		slices.SortFunc(c.unsorted, func(a, b unsorted) int { return cmp.Compare(a.from, b.from) })
+		out = inOrder(make([]byte, 0, len(out)), out, 0, len(out), c.unsorted)
+	}
 	return out, nil
 }
 
 const (
-	depthMax = 10000 // that of encoding/json
-	zerosMax = 20    // that a number is written with before or after its other digits
+	depthMax    = 10000 // that of encoding/json
+	zerosMax    = 20    // that a number is written with before or after its other digits
+	exponentMax = 1000  // digits of an exponent, which is calculated with
 )
 
 // plainValue returns the index after the value at b[i] if that is as Canon
@@ -159,8 +165,9 @@ func plainWhole(b []byte, i int) int {
 
 // canon writes the value at in[i] anew.
 type canon struct {
-	in []byte
-	i  int
+	in       []byte
+	i        int
+	unsorted []unsorted
 }
 
 func (c *canon) wrong(want string) error {
@@ -240,11 +247,11 @@ func (c *canon) array(dst []byte, depth int) ([]byte, error) {
 }
 
 func (c *canon) object(dst []byte, depth int) ([]byte, error) {
-	type member struct{ name, text []byte }
-	var members []member
+	o, sorted := unsorted{from: len(dst)}, true
 	c.i++
+	dst = append(dst, '{')
 	for {
-		more, err := c.comma(len(members), '}')
+		more, err := c.comma(len(o.members), '}')
 		if err != nil {
 			return dst, err
 		}
@@ -254,32 +261,73 @@ func (c *canon) object(dst []byte, depth int) ([]byte, error) {
 		if c.next() != '"' {
 			return dst, c.wrong("a member's name in quotes")
 		}
-		text, err := c.str(nil)
-		if err != nil {
+		if len(o.members) > 0 {
+			dst = append(dst, ',')
+		}
+		m := member{from: len(dst)}
+		if dst, err = c.str(dst); err != nil {
 			return dst, err
 		}
-		n := len(text)
+		m.name = len(dst)
 		if c.next() != ':' {
 			return dst, c.wrong("a colon")
 		}
 		c.i++
-		if text, err = c.value(append(text, ':'), depth+1); err != nil {
+		if dst, err = c.value(append(dst, ':'), depth+1); err != nil {
 			return dst, err
 		}
-		members = append(members, member{text[:n], text})
-	}
-	slices.SortFunc(members, func(a, b member) int { return compareNames(a.name, b.name) })
-	dst = append(dst, '{')
-	for i, m := range members {
-		if i > 0 {
-			if compareNames(m.name, members[i-1].name) == 0 {
-				return dst, fmt.Errorf("member %s appears twice", m.name)
-			}
-			dst = append(dst, ',')
+		m.to = len(dst)
+		if n := len(o.members); n > 0 {
+			before := o.members[n-1]
+			sorted = sorted && compareNames(dst[before.from:before.name], dst[m.from:m.name]) < 0
 		}
-		dst = append(dst, m.text...)
+		o.members = append(o.members, m)
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	if sorted {
+		return dst, nil
+	}
+	o.to = len(dst)
+	slices.SortFunc(o.members, func(a, b member) int { return compareNames(dst[a.from:a.name], dst[b.from:b.name]) })
+	for i, m := range o.members[1:] {
+		if before := o.members[i]; compareNames(dst[before.from:before.name], dst[m.from:m.name]) == 0 {
+			return dst, fmt.Errorf("member %.80s appears twice", dst[m.from:m.name])
+		}
+	}
+	c.unsorted = append(c.unsorted, o)
+	return dst, nil
+}
+
+// unsorted is an object that was written with its members as they came. It is
+// put in order when all else is written: were each at once, what lies deep would
+// be moved once for every object around it.
+type unsorted struct {
+	from, to int
+	members  []member // in order
+}
+
+// member is where one is written: its name up to name.
+type member struct{ from, name, to int }
+
+// inOrder appends text[from:to] with the objects in it put in order, which are
+// among all, by where they begin.
+func inOrder(dst, text []byte, from, to int, all []unsorted) []byte {
+	for from < to {
+		k, _ := slices.BinarySearchFunc(all, from, func(o unsorted, at int) int { return cmp.Compare(o.from, at) })
+		if all = all[k:]; len(all) == 0 || all[0].from >= to {
+			break
+		}
+		o := all[0]
+		dst = append(append(dst, text[from:o.from]...), '{')
+		for i, m := range o.members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = inOrder(dst, text, m.from, m.to, all[1:])
+		}
+		dst, from = append(dst, '}'), o.to
+	}
+	return append(dst, text[min(from, to):to]...)
 }
 
 // str appends a string. Escaped is only what must be.
@@ -400,8 +448,12 @@ func (c *canon) number(dst []byte) ([]byte, error) {
 		if c.i = from; c.i < len(c.in) && (c.in[c.i] == '+' || c.in[c.i] == '-') {
 			c.i++
 		}
-		if len(c.digits()) == 0 {
+		switch n := len(c.digits()); {
+		case n == 0:
 			return dst, c.wrong("a digit")
+		case n > exponentMax:
+			c.i -= n
+			return dst, c.wrong(fmt.Sprintf("an exponent of at most %d digits", exponentMax))
 		}
 		exponent = c.in[from:c.i]
 	}

@@ -307,3 +307,23 @@ func BenchmarkCanon(b *testing.B) {
 		})
 	}
 }
+
+// However deep an object lies and however its members are sorted, it is moved
+// once: with once for each level around it this test took minutes.
+func TestCanonDeep(t *testing.T) {
+	const depth = 9000
+	long := `"` + strings.Repeat("x", 4<<20) + `"`
+	got, err := Canon(json.RawMessage(strings.Repeat(`{"c":[{"e":1,"d":2}],"b":1,"a":`, depth) + long + strings.Repeat("}", depth)))
+	want := strings.Repeat(`{"a":`, depth) + long + strings.Repeat(`,"b":1,"c":[{"d":2,"e":1}]}`, depth)
+	if err != nil || string(got) != want {
+		t.Errorf("got %.100s, %v", got, err)
+	}
+	for raw, want := range map[string]string{
+		"1e" + strings.Repeat("9", 1000): "1e" + strings.Repeat("9", 1000),
+		"1e" + strings.Repeat("9", 1001): "",
+	} {
+		if got, err := Canon(json.RawMessage(raw)); string(got) != want || (err == nil) != (want != "") {
+			t.Errorf("%.20s…: got %.40s, %v", raw, got, err)
+		}
+	}
+}
