@@ -83,7 +83,7 @@ func (c *clock) scale(columns *columns, r *record) {
 
 // inSeconds is the time of s seconds, as far as there is one.
 func inSeconds(s float64) Time {
-	const most = (1<<63 - 1) / 1_000_000_000
+	const most = timeMax / 1_000_000_000
 	whole, rest := math.Modf(max(-most, min(most, s)))
 	return Time(whole)*1e9 + Time(math.Round(rest*1e9))
 }

@@ -233,7 +233,20 @@ func (p *parser) parseIndex(raw []byte) (err error) {
 	return nil
 }
 
+// timeMax bounds times, so that the difference of two is one as well.
+const timeMax = 1 << 62
+
 func (p *parser) parseTime(raw []byte) error {
+	if err := p.readTime(raw); err != nil {
+		return err
+	}
+	if p.time >= timeMax || p.time <= -timeMax {
+		return badField("time", "got %.40s, want less than %d nanoseconds either way", raw, int64(timeMax))
+	}
+	return nil
+}
+
+func (p *parser) readTime(raw []byte) error {
 	if p.durations && raw[0] == '"' {
 		d, err := time.ParseDuration(string(unquote(raw)))
 		if err != nil {

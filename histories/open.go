@@ -53,6 +53,9 @@ func (d Dir) readManifest() (m Manifest, err error) {
 	if m.Version < 1 || m.Version > ManifestVersion {
 		return m, fmt.Errorf("%s: its version is %d, and this torture reads 1 to %d", path, m.Version, ManifestVersion)
 	}
+	if err := m.Validate(); err != nil {
+		return m, fmt.Errorf("%s: %w", path, err)
+	}
 	return m, nil
 }
 

@@ -111,6 +111,8 @@ func schedulable(ops []Op, op Op) error {
 		return badField(slices.Sorted(maps.Keys(op.Ext))[0], "a nemesis has no such field: want time, process, f and value")
 	case op.Time < 0:
 		return badField("time", "got %s: a run begins at 0", op.Time)
+	case op.Time.Duration() > DurationMax:
+		return badField("time", "got %s: a run lasts at most %v", op.Time, DurationMax)
 	case n > 0 && op.Time < ops[n-1].Time:
 		return badField("time", "got %s after %s: want them in order", op.Time, ops[n-1].Time)
 	}
@@ -132,6 +134,11 @@ func (s *scheduleReader) head(line []byte) error {
 		return badField("schedule", "got version %d, and this torture reads %d", head.Schedule, scheduleVersion)
 	}
 	s.Run = head.Run
+	if s.Run != nil {
+		if err := s.Run.Validate(); err != nil {
+			return fmt.Errorf("head of the schedule: run: %w", err)
+		}
+	}
 	return nil
 }
 

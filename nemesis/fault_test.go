@@ -29,8 +29,8 @@ func TestFaultsRoundTrip(t *testing.T) {
 		}
 	}
 	for _, f := range []Fault{
-		{ID: "x", Kind: Clock, Targets: nodes, Params: Params{Shape: "strobe", Offset: math.MinInt64, Period: 1}},
-		{ID: "x", Kind: Delay, Params: Params{From: "n1", To: "n2", Delay: math.MaxInt64, Jitter: Duration(time.Hour + 1)}},
+		{ID: "x", Kind: Clock, Targets: nodes, Params: Params{Shape: "strobe", Offset: -Duration(histories.DurationMax), Period: 1}},
+		{ID: "x", Kind: Delay, Params: Params{From: "n1", To: "n2", Delay: Duration(histories.DurationMax), Jitter: Duration(time.Hour + 1)}},
 	} {
 		if got, err := Decode(InjectOp(f)); err != nil || !reflect.DeepEqual(got, f) {
 			t.Errorf("%+v reads as %+v, %v", f, got, err)

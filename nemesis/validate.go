@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/torture-harness/torture/histories"
 )
@@ -53,6 +54,9 @@ func ParseKind(s string) (Kind, error) {
 	return "", fmt.Errorf("fault %q is unknown: want one of %v", s, Kinds)
 }
 
+// rateMax bounds the rate of a bandwidth fault: faster links are not to be had.
+const rateMax = 1e12
+
 // Validate tells all that is wrong with f, whatever the cluster.
 func (f Fault) Validate() error {
 	var errs []error
@@ -94,6 +98,14 @@ func (f Fault) Validate() error {
 			}
 		}
 	}
+	for _, d := range []struct {
+		name string
+		d    Duration
+	}{{"delay", p.Delay}, {"jitter", p.Jitter}, {"offset", p.Offset}, {"period", p.Period}} {
+		if time.Duration(d.d).Abs() > histories.DurationMax {
+			wrong("params.%s is %s: want at most %s", d.name, d.d, Duration(histories.DurationMax))
+		}
+	}
 	switch f.Kind {
 	case Partition:
 		cut := 0
@@ -115,8 +127,8 @@ func (f Fault) Validate() error {
 			wrong("delay needs 0 < params.delay and 0 ≤ params.jitter ≤ params.delay, not %s ± %s", p.Delay, p.Jitter)
 		}
 	case Bandwidth:
-		if p.Rate <= 0 {
-			wrong("bandwidth needs params.rate, in bytes per second")
+		if p.Rate <= 0 || p.Rate > rateMax {
+			wrong("bandwidth needs params.rate, in bytes per second, from 1 to %d, not %d", int64(rateMax), p.Rate)
 		}
 	case Clock:
 		switch {

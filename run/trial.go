@@ -33,10 +33,6 @@ type Trial struct {
 	faults nemesis.Plan
 }
 
-// longest is what any time of a trial may be: sums of some of them are still
-// durations.
-const longest = 10000 * time.Hour
-
 // NewTrial completes m with the target's defaults and tells all that is wrong
 // with it. script is what to play: faults alone, while the workload goes on as
 // usual, or clients' operations too, and then nothing else happens.
@@ -46,15 +42,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	m = tr.complete()
 
-	if m.Nodes < 1 || m.Nodes > 99 {
-		wrong("%d nodes: want 1 to 99", m.Nodes)
-	}
-	if m.Clients < 1 {
-		wrong("%d clients: want at least 1", m.Clients)
-	}
-	if m.Rate <= 0 {
-		wrong("%v operations per second: want more than 0", m.Rate)
-	}
+	errs = append(errs, m.Validate())
 	if i := slices.IndexFunc(t.Workloads, func(w targets.Workload) bool { return w.Name == m.Workload }); i >= 0 {
 		tr.Workload = t.Workloads[i]
 	} else {
@@ -70,19 +58,6 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		_, err := gen.Distribution(m.Keys, 1)
 		errs = append(errs, err)
 	}
-	for _, d := range []struct {
-		name string
-		of   time.Duration
-	}{{"--time-limit", m.TimeLimit}, {"--timeout", m.Timeout}, {"--recovery", m.Recovery}, {"--interval", m.Interval}, {"end", m.End}} {
-		if d.of > longest {
-			wrong("%s %v: want %v at most", d.name, d.of, longest)
-		}
-	}
-	for i, p := range m.Load {
-		if p.For <= 0 || !(p.Rate > 0) {
-			wrong("phase %d of the load: %v operations per second for %v: want more than 0 of either", i, p.Rate, p.For)
-		}
-	}
 	if _, err := t.LogPatterns(); err != nil {
 		errs = append(errs, err)
 	}
@@ -94,7 +69,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		errs = append(errs, err)
 		tr.kinds = append(tr.kinds, k)
 	}
-	for i := range m.Nodes {
+	for i := range min(m.Nodes, histories.NodesMax) {
 		tr.Nodes = append(tr.Nodes, fmt.Sprintf("n%d", i+1))
 	}
 	budget, err := nemesis.ParseBudget(m.Budget)
@@ -106,7 +81,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		errs = append(errs, tr.faults.Validate())
 	}
 	errs = append(errs, nemesis.CheckScript(script, tr.Nodes), checkReigns(m.Reigns, tr.Nodes))
-	nemeses := nemesis.ScriptProcesses(script)
+	nemeses, replays := nemesis.ScriptProcesses(script), tr.Replays()
 	for _, op := range script {
 		if f, err := nemesis.Decode(op); m.World != "sim" && op.Process.Nemesis() && op.F == nemesis.Inject && err == nil && f.Params.At != nil {
 			wrong("op %d: fault %s: params.at: only the simulator can choose between which effects a node dies; leave it out", op.Index, f.ID)
@@ -114,7 +89,7 @@ func NewTrial(t targets.Target, m histories.Manifest, script []histories.Op) (*T
 		switch {
 		case op.Process.Client() && op.Node != "" && !slices.Contains(tr.Nodes, op.Node):
 			wrong("op %d: there is no node %q among %v", op.Index, op.Node, tr.Nodes)
-		case op.Process.Nemesis() && tr.Replays() && !slices.Contains(nemeses, op.Process):
+		case op.Process.Nemesis() && replays && !slices.Contains(nemeses, op.Process):
 			wrong("op %d: %s %s: want inject or cure, of a fault of that kind", op.Index, op.Process, op.F)
 		}
 	}

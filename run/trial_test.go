@@ -112,7 +112,7 @@ func TestTrialTellsAllThatIsWrong(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"chess", "none-such", "1000 nodes", "-1 operations", "meteor", "membership", "colour", "lots"} {
+	for _, want := range []string{"chess", "none-such", "nodes is 1000", "rate is -1", "meteor", "membership", "colour", "lots"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not speak of %q:\n%v", want, err)
 		}

@@ -52,6 +52,9 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			if err := positive(cmd, "seeds", "workers", "for", "seed-limit"); err != nil {
 				return err
 			}
+			if h.workers > workersMax {
+				return fmt.Errorf("--workers %d: want at most %d", h.workers, workersMax)
+			}
 			if h.twice < 0 {
 				return fmt.Errorf("--twice %d: want 0 or more", h.twice)
 			}
@@ -144,6 +147,9 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 	cmd.Flags().BoolVar(&steady, "steady", false, "for every seed the same kinds of faults and, of what is not given, the defaults, rather than drawn ones")
 	return cmd
 }
+
+// workersMax bounds the processes of a hunt.
+const workersMax = 1024
 
 // seeded makes the manifest of a seed: all that base leaves open drawn by it, or
 // as it is by default.

@@ -56,6 +56,9 @@ that was not looked for to the end, since it was interrupted, unknown.` + "\n" +
   torture selftest raft --first 1000`,
 		ValidArgs: a.targets().Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if workers > workersMax {
+				return fmt.Errorf("--workers %d: want at most %d", workers, workersMax)
+			}
 			chosen := a.targets()
 			if len(args) > 0 {
 				chosen = nil

@@ -91,6 +91,9 @@ func (f *trialFlags) manifest(cmd *cobra.Command, t targets.Target, world string
 	if err := positive(cmd, "nodes", "clients", "rate", "time-limit", "timeout", "recovery", "interval"); err != nil {
 		return m, err
 	}
+	if err := bounded(m); err != nil {
+		return m, err
+	}
 	m.Target, m.World = t.Name, world
 	m.Flags = map[string]string{}
 	// What was not given is left open: a hunt draws it.
@@ -153,6 +156,23 @@ func positive(cmd *cobra.Command, names ...string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// bounded tells which flags are beyond what a manifest can say: they are called as
+// its fields are.
+func bounded(m histories.Manifest) error {
+	err := m.Validate()
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, err := range several.Unwrap() {
+			if b, ok := err.(*histories.BoundError); ok {
+				err = fmt.Errorf("--%s %v: want %s", b.Field, b.Got, b.Want)
+			}
+			errs = append(errs, err)
+		}
+		err = errors.Join(errs...)
+	}
+	return err
 }
 
 // possible are the kinds that both world and target can do.
