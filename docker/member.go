@@ -165,11 +165,7 @@ func (m *member) followLog(ctx context.Context) (forget func(), err error) {
 
 // open opens a file in the node's directory, to append.
 func (m *member) open(name string) (*os.File, error) {
-	dir := m.w.dir(m.name)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
-	}
-	return os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	return histories.Dir(m.w.cfg.Dir).NodeFile(m.name, name)
 }
 
 // finish ends the node for good and saves what it left, whatever there is of

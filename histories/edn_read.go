@@ -10,24 +10,41 @@ import (
 // one vector or list, tagged or not. Each becomes a record in JSON, and is
 // taken as that.
 func (r *reader) readEDN(in io.Reader, file string) (torn int, err error) {
-	text, err := io.ReadAll(in)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", file, bare(err))
-	}
-	e := &edn{b: bytes.TrimRight(text, "\x00")}
-	lines := lineCount{b: e.b}
-	if len(e.b) < len(text) {
-		torn = 1 // what a file system leaves of unsynced pages
-	}
+	w := newWindow(in, r.o.record())
+	e := &edn{}
 	var (
 		buf     []byte
 		closing byte // of the vector that the ops are in
 	)
 	for {
+		e.values, e.atEnd, e.nested = false, false, 0
 		c, err := e.next(0)
-		at := e.i
+		at, begin := e.i, e.passed
 		switch {
+		case err != nil || c == 0 || c == closing || closing == 0 && (c == '[' || c == '('):
+		default:
+			buf, err = e.op(buf[:0], c)
+		}
+		if !w.end && (c == 0 || err != nil && e.cut(err)) {
+			// What follows may be more of it.
+			if err := w.more(begin); err != nil {
+				return 0, w.atLine(file, begin, err)
+			}
+			if e.b, e.i = w.b, 0; w.end {
+				e.b = bytes.TrimRight(w.b, "\x00")
+				if len(e.b) < len(w.b) {
+					torn = 1 // what a file system leaves of unsynced pages
+				}
+			}
+			continue
+		}
+		switch {
+		case err == errCut && e.goesOn(at):
+			return 0, w.atLine(file, at, fmt.Errorf("%w, and it is not the last one", errCut))
+		case err == errCut:
+			return 1, nil
 		case err != nil:
+			return 0, w.atLine(file, e.i, w.inLine(err))
 		case c == 0 && closing == 0:
 			return torn, nil
 		case c == 0:
@@ -35,29 +52,26 @@ func (r *reader) readEDN(in io.Reader, file string) (torn int, err error) {
 		case c == closing:
 			e.i++
 			closing = 0
-			continue
 		case closing == 0 && (c == '[' || c == '('):
 			e.i++
 			if closing = ']'; c == '(' {
 				closing = ')'
 			}
-			continue
 		default:
-			buf, err = e.op(buf[:0], c)
-		}
-		if err == errCut {
-			if e.goesOn(at) {
-				return 0, atLine(file, e.line(at), fmt.Errorf("%w, and it is not the last one", errCut))
+			if err = w.fits(e.i - at); err == nil {
+				err = r.line(w.lineOf(at), buf)
 			}
-			return 1, nil
-		}
-		if err != nil {
-			return 0, atLine(file, e.line(e.i), err)
-		}
-		if err := r.line(lines.of(at), buf); err != nil {
-			return 0, atLine(file, lines.of(at), err)
+			if err != nil {
+				return 0, w.atLine(file, at, err)
+			}
 		}
 	}
+}
+
+// cut tells whether err, which there is at e.i, may be gone if more of the text
+// is there.
+func (e *edn) cut(err error) bool {
+	return err == errCut || e.atEnd || len(bytes.Trim(e.b[min(e.i, len(e.b)):], "\x00")) == 0
 }
 
 // op appends the op at e.i, which begins with c, as JSON. Of which kind of

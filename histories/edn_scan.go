@@ -43,29 +43,31 @@ type edn struct {
 	b      []byte
 	i      int
 	values bool // it is in the value or the key of an op
+	atEnd  bool // something reaches to the end of b, and might go on behind it
+	passed int  // behind what the last call of next at depth 0 has done with
+	nested int  // sets, and keys that are no keywords, around b[i]
 }
 
-func (e *edn) wrong(want string) error {
-	if e.i >= len(e.b) {
-		return errCut
-	}
-	line := bytes.LastIndexByte(e.b[:e.i], '\n') + 1
-	return &syntaxError{e.i - line, e.b[e.i], want}
-}
-
-// line is the number, from 1, of the line that b[at] is in.
-func (e *edn) line(at int) int { return bytes.Count(e.b[:min(at, len(e.b))], []byte("\n")) + 1 }
+func (e *edn) wrong(want string) error { return wrong(e.b, e.i, want) }
 
 // next skips what means nothing, and returns the first byte of the next form,
 // or 0 at the end of the text.
 func (e *edn) next(depth int) (byte, error) {
-	for e.i < len(e.b) {
+	for {
+		if depth == 0 && !e.atEnd {
+			e.passed = e.i
+		}
+		if e.i >= len(e.b) {
+			return 0, nil
+		}
 		switch c := e.b[e.i]; {
 		case c == ' ' || c == '\n' || c == ',' || c == '\t' || c == '\r' || c == '\f':
 			e.i++
 		case c == ';':
-			for e.i < len(e.b) && e.b[e.i] != '\n' {
-				e.i++
+			if k := bytes.IndexByte(e.b[e.i:], '\n'); k >= 0 {
+				e.i += k
+			} else {
+				e.i, e.atEnd = len(e.b), true
 			}
 		case c == '#' && e.i+1 < len(e.b) && e.b[e.i+1] == '_':
 			at := e.i
@@ -82,7 +84,6 @@ func (e *edn) next(depth int) (byte, error) {
 			return c, nil
 		}
 	}
-	return 0, nil
 }
 
 // form appends the next form, as JSON, to dst.
@@ -165,6 +166,10 @@ var microOps = map[string]bool{"append": true, "r": true, "w": true, "read": tru
 // set reads a set, whose elements are different.
 func (e *edn) set(dst []byte, depth int) ([]byte, error) {
 	var elements [][]byte
+	if err := e.nest(); err != nil {
+		return dst, err
+	}
+	defer e.unnest()
 	e.i++
 	for {
 		c, err := e.next(depth)
@@ -245,6 +250,10 @@ func (e *edn) key(dst []byte, c byte, ns string, depth int) ([]byte, error) {
 		}
 		return e.appendKeyword(dst, k), err
 	}
+	if err := e.nest(); err != nil {
+		return dst, err
+	}
+	defer e.unnest()
 	from, at := len(dst), e.i
 	dst, err := e.form(dst, depth+1)
 	if err != nil || dst[from] == '"' {
@@ -254,6 +263,19 @@ func (e *edn) key(dst []byte, c byte, ns string, depth int) ([]byte, error) {
 	// would double in size each time.
 	return appendString(dst[:from], string(e.b[at:e.i])), nil
 }
+
+// nestMax bounds how many sets, and maps' keys that are no keywords, may be
+// around a form: each of them has it written once more.
+const nestMax = 32
+
+func (e *edn) nest() error {
+	if e.nested++; e.nested > nestMax {
+		return e.wrong(fmt.Sprintf("at most %d levels of sets, and of keys that are no keywords", nestMax))
+	}
+	return nil
+}
+
+func (e *edn) unnest() { e.nested-- }
 
 // dispatch reads what begins with #, but for what is discarded.
 func (e *edn) dispatch(dst []byte, depth int) ([]byte, error) {
@@ -275,7 +297,7 @@ func (e *edn) dispatch(dst []byte, depth int) ([]byte, error) {
 		if c, err := e.next(depth); err != nil {
 			return dst, err
 		} else if c != '{' {
-			return dst, e.wrong("a map of the namespace " + ns)
+			return dst, e.wrong(fmt.Sprintf("a map of the namespace %.80s", ns))
 		}
 		return e.object(dst, ns, depth)
 	}
@@ -341,6 +363,7 @@ func (e *edn) token() string {
 		}
 		e.i++
 	}
+	e.atEnd = true
 	return string(e.b[from:e.i])
 }
 
@@ -373,7 +396,7 @@ func (e *edn) atom(dst []byte) ([]byte, error) {
 	n, ok := appendNumber(dst, t)
 	if !ok {
 		e.i = at
-		return dst, e.wrong("a number that EDN has, not " + t)
+		return dst, e.wrong(fmt.Sprintf("a number that EDN has, not %.80s", t))
 	}
 	return n, nil
 }
@@ -384,8 +407,8 @@ func appendNumber(dst []byte, t string) ([]byte, bool) {
 		t = t[1:]
 	}
 	if len(t) > 2 && (t[:2] == "0x" || t[:2] == "0X") || len(t) > 3 && (t[:3] == "-0x" || t[:3] == "-0X") {
-		n, ok := new(big.Int).SetString(t, 0)
-		if !ok {
+		n, ok := new(big.Int).SetString(t[:min(len(t), hexMax)], 0)
+		if !ok || len(t) > hexMax {
 			return dst, false
 		}
 		return n.Append(dst, 10), true
@@ -414,6 +437,10 @@ func appendNumber(dst []byte, t string) ([]byte, bool) {
 	}
 	return append(dst, body...), true
 }
+
+// hexMax bounds the length of hexadecimal numbers: to write them in decimal
+// takes more than time in proportion to it.
+const hexMax = 10000
 
 // skipInt returns the index after the integer that s begins with.
 func skipInt(s string) (int, error) {
@@ -536,5 +563,5 @@ func (e *edn) char() (string, error) {
 		}
 	}
 	e.i = at
-	return "", e.wrong(`a character such as \a, \newline or \u0061, not \` + t)
+	return "", e.wrong(fmt.Sprintf(`a character such as \a, \newline or \u0061, not \%.80s`, t))
 }

@@ -101,7 +101,7 @@ func FuzzSchedule(f *testing.F) {
 {"time":3000000000,"process":7,"f":"write","key":"k","value":1,"type":"invoke","ctx":[1]}`))
 	f.Add([]byte(`{"time":"1h1m1.000000001s","process":0,"f":"read","schedule":2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := readSchedule(bytes.NewReader(data), "s.jsonl")
+		s, err := readSchedule(bytes.NewReader(data), "s.jsonl", Limits{})
 		if err != nil {
 			return
 		}
@@ -109,7 +109,7 @@ func FuzzSchedule(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s\ncannot be written: %v", data, err)
 		}
-		got, err := readSchedule(bytes.NewReader(b), "s.jsonl")
+		got, err := readSchedule(bytes.NewReader(b), "s.jsonl", Limits{})
 		if err != nil {
 			t.Fatalf("%s\nwritten as\n%s\n%v", data, b, err)
 		}

@@ -1,88 +1,109 @@
 package histories
 
 import (
-	"bytes"
-	"fmt"
+	"cmp"
 	"io"
 )
 
 // readValues reads ops that need not each be on one line: those of a JSON
 // array, as elle-cli has them, or one after the other, as jq prints them.
 func (r *reader) readValues(in io.Reader, file string, array bool) (torn int, err error) {
-	b, err := io.ReadAll(in)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", file, bare(err))
-	}
-	lines := lineCount{b: b}
-	at := func(i int, err error) error { return atLine(file, lines.of(i), err) }
-	i := skipSpace(b, 0)
-	if array {
-		i = skipSpace(b, i+1)
+	v := values{window: newWindow(in, r.o.record())}
+	at := func(i int, err error) error { return v.atLine(file, i, v.inLine(err)) }
+	more, err := v.next()
+	if array && err == nil {
+		v.i++
+		more, err = v.next()
 	}
 	var one []byte // an op, on one line
-	for n := 0; ; n++ {
+	for n := 0; err == nil; n++ {
 		switch {
-		case i >= len(b) && array:
+		case !more && array:
 			return 1, nil
-		case i >= len(b):
+		case !more:
 			return 0, nil
-		case array && b[i] == ']' && n == 0:
-			return 0, r.nothingAfter(b, i+1, at)
+		case array && v.b[v.i] == ']' && n == 0:
+			return 0, v.nothingAfter(file)
 		}
-		end, err := skipValue(b, i, 0)
+		end, err := v.value()
 		if err == errCut {
 			return 1, nil
 		}
 		if err != nil {
-			return 0, at(end, columnOf(b, err))
+			return 0, at(end, err)
 		}
-		one = appendRaw(one[:0], b[i:end])
-		if err := r.line(lines.of(i), one); err != nil {
-			return 0, at(i, err)
+		one = appendRaw(one[:0], v.b[v.i:end])
+		if err := r.line(v.lineOf(v.i), one); err != nil {
+			return 0, v.atLine(file, v.i, err)
 		}
-		if i = skipSpace(b, end); !array || i >= len(b) {
+		v.i = end
+		if more, err = v.next(); err != nil {
+			return 0, at(v.i, err)
+		}
+		if !array || !more {
 			continue
 		}
-		switch b[i] {
+		switch v.b[v.i] {
 		case ',':
-			i = skipSpace(b, i+1)
+			v.i++
 		case ']':
-			return 0, r.nothingAfter(b, i+1, at)
+			return 0, v.nothingAfter(file)
 		default:
-			return 0, at(i, columnOf(b, wrong(b, i, "a comma or ]")))
+			return 0, at(v.i, wrong(v.b, v.i, "a comma or ]"))
+		}
+		if more, err = v.next(); err != nil {
+			return 0, at(v.i, err)
 		}
 	}
+	return 0, at(v.i, err)
 }
 
-func (r *reader) nothingAfter(b []byte, i int, at func(int, error) error) error {
-	if i = skipSpace(b, i); i < len(b) {
-		return at(i, columnOf(b, wrong(b, i, "the end of the file")))
+// values is a text of JSON values.
+type values struct {
+	*window
+	i int // of what is to be read, in b
+}
+
+// next skips white space, and tells whether there is anything behind it.
+func (v *values) next() (bool, error) {
+	for {
+		if v.i = skipSpace(v.b, v.i); v.i < len(v.b) {
+			return true, nil
+		}
+		if v.end {
+			return false, nil
+		}
+		if err := v.more(v.i); err != nil {
+			return false, err
+		}
+		v.i = 0
+	}
+}
+
+// value returns where the value at b[i] ends, or, with an error, where that is.
+// It fails with errCut if the text ends before the value does.
+func (v *values) value() (end int, err error) {
+	for {
+		end, err = skipValue(v.b, v.i, 0)
+		if v.end || err != errCut && end < len(v.b) {
+			return end, cmp.Or(err, v.fits(end-v.i))
+		}
+		if err := v.more(v.i); err != nil {
+			return v.i, err
+		}
+		v.i = 0
+	}
+}
+
+// nothingAfter sees that the bracket at b[i] is the end of the file.
+func (v *values) nothingAfter(file string) error {
+	v.i++
+	more, err := v.next()
+	if err == nil && more {
+		err = wrong(v.b, v.i, "the end of the file")
+	}
+	if err != nil {
+		return v.atLine(file, v.i, v.inLine(err))
 	}
 	return nil
-}
-
-// columnOf counts the column of a syntax error in b from its line's beginning.
-func columnOf(b []byte, err error) error {
-	if s, ok := err.(*syntaxError); ok {
-		s.at -= bytes.LastIndexByte(b[:s.at], '\n') + 1
-	}
-	return err
-}
-
-// lineCount tells which lines of a text the places in it are in. It is quick
-// for places that ascend.
-type lineCount struct {
-	b    []byte
-	at   int // a place that was asked for
-	line int // its line, from 0
-}
-
-// of is the number, from 1, of the line that b[at] is in.
-func (c *lineCount) of(at int) int {
-	if at = min(at, len(c.b)); at < c.at {
-		c.at, c.line = 0, 0
-	}
-	c.line += bytes.Count(c.b[c.at:at], []byte("\n"))
-	c.at = at
-	return c.line + 1
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // InputError is what is wrong with a file that was read.
@@ -16,10 +17,15 @@ type InputError struct {
 }
 
 func (e *InputError) Error() string {
-	if e.Field != "" {
-		return fmt.Sprintf("%s:%d: field %s: %v", e.File, e.Line, e.Field, e.Err)
+	const most = 2000 // bytes of what is wrong, which may quote much of the file
+	what := e.Err.Error()
+	if len(what) > most {
+		what = strings.ToValidUTF8(what[:most], "") + "…"
 	}
-	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+	if e.Field != "" {
+		return fmt.Sprintf("%s:%d: field %.80s: %s", e.File, e.Line, e.Field, what)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, what)
 }
 
 func (e *InputError) Unwrap() error { return e.Err }
@@ -38,13 +44,16 @@ func atLine(file string, line int, err error) error {
 // from 1. The line is good until each returns. If each returns errCut for the
 // last line, that line is torn: the writer was killed, or lost its power, while
 // it wrote. Its number is returned then, else 0. Any other error of each ends
-// the reading.
-func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (cut int, err error) {
-	lines := lineReader{r: r, buf: make([]byte, 0, lineBuffer)}
+// the reading, and so does a line of more than max bytes.
+func eachLine(r io.Reader, file string, max int, each func(n int, line []byte) error) (cut int, err error) {
+	lines := lineReader{r: r, max: max, buf: make([]byte, 0, lineBuffer)}
 	for n := 1; ; n++ {
 		line, err := lines.next()
 		if err == io.EOF {
 			return cut, nil
+		}
+		if err == nil && len(line) > max || err == errLong {
+			return 0, atLine(file, n, tooLong("the line", max))
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read %s, line %d: %w", file, n, bare(err))
@@ -69,12 +78,17 @@ func eachLine(r io.Reader, file string, each func(n int, line []byte) error) (cu
 	}
 }
 
-// lineBuffer is the size of a buffer that most lines fit into.
-const lineBuffer = 256 << 10
+// lineBuffer is the size of a buffer that most lines fit into. Tests make it less.
+var lineBuffer = 256 << 10
 
-// lineReader splits what it reads into lines of any length.
+// errLong says that a line has more bytes than it may have.
+var errLong = errors.New("the line is too long")
+
+// lineReader splits what it reads into lines. One that is longer than max is
+// returned as it is, or is errLong.
 type lineReader struct {
 	r    io.Reader
+	max  int
 	buf  []byte
 	from int // of the next line in buf
 	seen int // there is no line break in buf between from and seen
@@ -98,20 +112,26 @@ func (l *lineReader) next() ([]byte, error) {
 			}
 			return line, nil
 		}
+		if l.seen-l.from > l.max {
+			return nil, errLong
+		}
 		if err := l.fill(); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// fill reads more behind what is left of buf, which it moves to its beginning.
+// fill reads more behind what is left of buf. It moves that to the beginning of
+// buf, or of a larger one, only where little room is left behind it: else what a
+// reader gives in small pieces would be moved for each of them.
 func (l *lineReader) fill() error {
-	left := l.buf[l.from:]
-	if len(left) > cap(l.buf)/2 {
-		l.buf = make([]byte, 0, 2*cap(l.buf))
+	if left := l.buf[l.from:]; cap(l.buf)-len(l.buf) <= cap(l.buf)/4 || len(left) == 0 {
+		if len(left) > cap(l.buf)/2 {
+			l.buf = make([]byte, 0, 2*cap(l.buf))
+		}
+		l.buf = append(l.buf[:0], left...)
+		l.from, l.seen = 0, len(l.buf)
 	}
-	l.buf = append(l.buf[:0], left...)
-	l.from, l.seen = 0, len(l.buf)
 	n, err := l.r.Read(l.buf[len(l.buf):cap(l.buf)])
 	l.buf = l.buf[:len(l.buf)+n]
 	if err == io.EOF {

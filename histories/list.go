@@ -44,13 +44,13 @@ func List(store string) ([]Summary, error) {
 }
 
 func (s *Summary) fill() (err error) {
-	if s.Manifest, err = s.Dir.readManifest(); err != nil {
+	if s.Manifest, err = s.Dir.readManifest(Limits{}); err != nil {
 		return err // what is not a run may be large: it is not walked
 	}
 	if s.Size, err = s.Dir.size(); err != nil {
 		return err
 	}
-	if s.Torn, err = tornEnd(s.Dir.Path(HistoryName)); err != nil {
+	if s.Torn, err = s.Dir.tornEnd(HistoryName); err != nil {
 		return err
 	}
 	head, err := s.Dir.ReadResult()
@@ -82,9 +82,9 @@ func (d Dir) size() (sum int64, err error) {
 	return sum, err
 }
 
-// tornEnd tells whether the file path ends within a line.
-func tornEnd(path string) (bool, error) {
-	f, err := os.Open(path)
+// tornEnd tells whether the file name ends within a line.
+func (d Dir) tornEnd(name string) (bool, error) {
+	f, err := d.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

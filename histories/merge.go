@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 )
 
@@ -17,13 +16,16 @@ import (
 // Ordering of Events in a Distributed System, CACM 1978). It keeps the order
 // in which the harness recorded what it did and saw itself, and the order in
 // which each node recorded; where neither decides, it is that of the history.
-func Merge(dir string) error {
+func Merge(dir string) error { return Limits{}.Merge(dir) }
+
+// Merge is Merge within other limits.
+func (l Limits) Merge(dir string) error {
 	d := Dir(dir)
-	h, _, err := d.readHistory()
+	h, _, err := d.readHistory(l)
 	if err != nil {
 		return fmt.Errorf("merge records: %w", err)
 	}
-	merged, _, err := mergeRecords(d, h)
+	merged, _, err := mergeRecords(d, h, l)
 	if err != nil {
 		return fmt.Errorf("merge records: %w", err)
 	}
@@ -52,23 +54,31 @@ type nodeRecord struct {
 
 // mergeRecords returns h with the records of d's nodes that it lacks. If it
 // lacks none, and all are in their places, that is h itself.
-func mergeRecords(d Dir, h History) (_ History, torn int, err error) {
-	nodes, err := d.recordFiles()
-	if err != nil || len(nodes) == 0 {
+func mergeRecords(d Dir, h History, l Limits) (_ History, torn int, err error) {
+	nodes, err := d.Nodes()
+	if err != nil {
 		return h, 0, err
 	}
+	files := 0
 	events := make([]event, h.Len())
 	placed := make([]bool, h.Len())
 	for i := range events {
 		events[i].index = i
 	}
 	for _, node := range nodes {
-		records, t, err := readRecords(d.NodePath(node, RecordsName), node)
+		records, t, err := d.readRecords(node, l)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return h, 0, err
 		}
+		files++
 		torn += t
 		events = placeRecords(h, events, placed, Named(node), records)
+	}
+	if files == 0 {
+		return h, 0, nil
 	}
 	placeRest(h, events, placed)
 	slices.SortStableFunc(events, func(a, b event) int {
@@ -81,35 +91,17 @@ func mergeRecords(d Dir, h History) (_ History, torn int, err error) {
 	return merged, torn, err
 }
 
-// recordFiles names the nodes that have a records.jsonl, sorted.
-func (d Dir) recordFiles() (nodes []string, err error) {
-	entries, err := os.ReadDir(d.Path(nodesName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	for _, e := range entries {
-		_, err := os.Stat(d.NodePath(e.Name(), RecordsName))
-		if !e.Type().IsRegular() && !errors.Is(err, fs.ErrNotExist) {
-			nodes = append(nodes, e.Name())
-		}
-	}
-	return nodes, err
-}
-
 // readRecords reads the records of a node: an op a line, of which f and
 // lamport suffice.
-func readRecords(path, node string) (records []nodeRecord, torn int, err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
-	}
+func (d Dir) readRecords(node string, l Limits) (records []nodeRecord, torn int, err error) {
+	f, err := d.OpenNode(node, RecordsName)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer f.Close()
 	self := Named(node)
 	var p parser
-	cut, err := eachLine(f, path, func(_ int, line []byte) error {
+	cut, err := eachLine(f, f.Name(), l.record(), func(_ int, line []byte) error {
 		if err := p.parse(line); err != nil {
 			return err
 		}

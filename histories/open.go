@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 )
 
 // Opened is a run's directory as it was found.
@@ -18,18 +17,21 @@ type Opened struct {
 }
 
 // Open reads the directory of a run, complete or cut short at any instant.
-func Open(dir string) (*Opened, error) {
+func Open(dir string) (*Opened, error) { return Limits{}.Open(dir) }
+
+// Open is Open within other limits.
+func (l Limits) Open(dir string) (*Opened, error) {
 	o := &Opened{Dir: Dir(dir)}
 	var err error
-	if o.Manifest, err = o.readManifest(); err != nil {
+	if o.Manifest, err = o.readManifest(l); err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
-	h, info, err := o.readHistory(o.Manifest.nodeNames()...)
+	h, info, err := o.readHistory(l, o.Manifest.nodeNames()...)
 	if err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
 	var torn int
-	if o.History, torn, err = mergeRecords(o.Dir, h); err != nil {
+	if o.History, torn, err = mergeRecords(o.Dir, h, l); err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
 	o.Torn = info.Torn + torn
@@ -38,9 +40,9 @@ func Open(dir string) (*Opened, error) {
 	return o, nil
 }
 
-func (d Dir) readManifest() (m Manifest, err error) {
+func (d Dir) readManifest(l Limits) (m Manifest, err error) {
 	path := d.Path(ManifestName)
-	b, err := os.ReadFile(path)
+	b, err := d.readDocument(ManifestName, l.record()/4)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, fmt.Errorf("%s is not the directory of a run: %w", d, err)
 	}
@@ -62,9 +64,9 @@ func (d Dir) readManifest() (m Manifest, err error) {
 // readHistory reads history.jsonl, or history.jsonl.zst. A run that was killed
 // before it made either has an empty history.
 // nodes are names of processes that only record.
-func (d Dir) readHistory(nodes ...string) (History, ReadInfo, error) {
+func (d Dir) readHistory(l Limits, nodes ...string) (History, ReadInfo, error) {
 	for _, name := range []string{HistoryName, HistoryName + ".zst"} {
-		h, info, err := ReadFile(d.Path(name), ReadOptions{Recorders: nodes})
+		h, info, err := d.Read(name, ReadOptions{Limits: l, Recorders: nodes})
 		if !errors.Is(err, fs.ErrNotExist) {
 			return h, info, err
 		}

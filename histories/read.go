@@ -11,6 +11,7 @@ import (
 
 // ReadOptions say how a file is meant.
 type ReadOptions struct {
+	Limits
 	// Independent rewrites the values [k, v] of clients' operations, Jepsen's
 	// encoding of independent objects, to key k and value v.
 	Independent bool
@@ -42,7 +43,8 @@ type ReadInfo struct {
 	Head json.RawMessage
 }
 
-// ReadFile reads the history in the file path; see Read.
+// ReadFile reads the history in the file path, which may also be a link or a
+// pipe; see Read.
 func ReadFile(path string, o ReadOptions) (History, ReadInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -50,6 +52,16 @@ func ReadFile(path string, o ReadOptions) (History, ReadInfo, error) {
 	}
 	defer f.Close()
 	return Read(f, path, o)
+}
+
+// Read reads the history in the file name of d.
+func (d Dir) Read(name string, o ReadOptions) (History, ReadInfo, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return History{}, ReadInfo{}, fmt.Errorf("read history: %w", err)
+	}
+	defer f.Close()
+	return Read(f, d.Path(name), o)
 }
 
 // Read reads a history: JSON Lines, JSON objects over several lines, a JSON
@@ -71,7 +83,7 @@ func ReadFile(path string, o ReadOptions) (History, ReadInfo, error) {
 func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 	var info ReadInfo
 	size := sizeOf(r)
-	in, compressed, done, err := unpack(r, name)
+	in, compressed, done, err := unpack(r, name, o.Limits)
 	if err != nil {
 		return History{}, info, err
 	}
@@ -90,7 +102,7 @@ func Read(r io.Reader, name string, o ReadOptions) (History, ReadInfo, error) {
 		info.Torn, err = rd.readValues(in, name, false)
 	default:
 		var cut int
-		if cut, err = eachLine(in, name, rd.line); cut > 0 {
+		if cut, err = eachLine(in, name, o.record(), rd.line); cut > 0 {
 			info.Torn = 1
 		}
 	}

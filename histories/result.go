@@ -3,7 +3,6 @@ package histories
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 )
 
 // ResultVersion is the version of result.json that torture writes. Results
@@ -35,7 +34,7 @@ type ResultHead struct {
 // there is none.
 func (d Dir) ReadResult() (ResultHead, error) {
 	path := d.Path(ResultName)
-	b, err := os.ReadFile(path)
+	b, err := d.readDocument(ResultName, Limits{}.record())
 	if err != nil {
 		return ResultHead{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -38,22 +39,39 @@ type scheduleHead struct {
 
 // ReadSchedule reads the file path. What is wrong in it is an *InputError.
 // Unlike in a history, a last line that is cut off is wrong as well.
-func ReadSchedule(path string) (Schedule, error) {
+func ReadSchedule(path string) (Schedule, error) { return Limits{}.ReadSchedule(path) }
+
+// ReadSchedule is ReadSchedule within other limits.
+func (l Limits) ReadSchedule(path string) (Schedule, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("read schedule: %w", err)
 	}
 	defer f.Close()
-	s, err := readSchedule(f, path)
+	s, err := readSchedule(f, path, l)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("read schedule: %w", err)
 	}
 	return s, nil
 }
 
-func readSchedule(r io.Reader, file string) (Schedule, error) {
+// ReadSchedule reads the schedule that the run in d replayed; see ReadSchedule.
+func (d Dir) ReadSchedule(l Limits) (Schedule, error) {
+	f, err := d.Open(ScheduleName)
+	if err != nil {
+		return Schedule{}, fmt.Errorf("read schedule: %w", err)
+	}
+	defer f.Close()
+	s, err := readSchedule(f, d.Path(ScheduleName), l)
+	if err != nil {
+		return Schedule{}, fmt.Errorf("read schedule: %w", err)
+	}
+	return s, nil
+}
+
+func readSchedule(r io.Reader, file string, l Limits) (Schedule, error) {
 	s := scheduleReader{p: parser{durations: true}}
-	cut, err := eachLine(r, file, s.line)
+	cut, err := eachLine(r, file, l.record(), s.line)
 	if err == nil && cut > 0 {
 		err = atLine(file, cut, errCut)
 	}
@@ -149,7 +167,8 @@ func WriteSchedule(path string, s Schedule) error {
 	if err != nil {
 		return fmt.Errorf("write schedule %s: %w", path, err)
 	}
-	return writeAtomically(path, func(f *os.File) error {
+	folder, name := filepath.Split(path)
+	return Dir(cmp.Or(folder, ".")).writeAtomically(name, func(f *os.File) error {
 		_, err := f.Write(b)
 		return err
 	})

@@ -49,7 +49,7 @@ func Create(dir string, m Manifest) (*Run, error) {
 		m.Version = ManifestVersion
 	}
 	r := &Run{Dir: Dir(dir), Manifest: m, stop: make(chan struct{})}
-	if _, err := os.Stat(r.Path(ManifestName)); err == nil {
+	if _, err := os.Lstat(r.Path(ManifestName)); err == nil {
 		return nil, fmt.Errorf("create run: %s holds a run already", dir)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("create run: %w", err)
@@ -61,7 +61,7 @@ func Create(dir string, m Manifest) (*Run, error) {
 	if r.file, err = os.OpenFile(r.Path(HistoryName), os.O_APPEND|os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err != nil {
 		return nil, fmt.Errorf("create run: %w", err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := r.sync(); err != nil {
 		r.file.Close()
 		return nil, fmt.Errorf("create run: %w", err)
 	}

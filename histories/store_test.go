@@ -305,7 +305,7 @@ func TestErrorsNameTheirFileOnce(t *testing.T) {
 		want string
 	}{
 		{d.SaveFile("taken.edn", nil), "write " + d.Path("taken.edn") + ": file exists"},
-		{d.SaveFile("file/x", nil), "write " + d.Path("file/x") + ": not a directory"},
+		{d.SaveFile("file/x", nil), "write " + d.Path("file/x") + ": it is a regular file, and a run has a folder there"},
 		{read, "read " + string(d) + ", line 1: is a directory"},
 		{edn, "read " + d.Path("taken.edn") + ": is a directory"},
 	} {
@@ -313,7 +313,7 @@ func TestErrorsNameTheirFileOnce(t *testing.T) {
 			t.Errorf("got %v, want %s", c.err, c.want)
 		}
 	}
-	full := writeAtomically(d.Path("full"), func(f *os.File) error {
+	full := d.writeAtomically("full", func(f *os.File) error {
 		return &fs.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
 	})
 	if want := "write " + d.Path("full") + ": no space left on device"; full.Error() != want || !errors.Is(full, syscall.ENOSPC) {

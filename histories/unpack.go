@@ -3,6 +3,7 @@ package histories
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/bzip2"
 	"compress/gzip"
 	"fmt"
@@ -16,8 +17,9 @@ import (
 // unpack returns the text of a file, which may be compressed and may begin
 // with a byte order mark. A file that is packed in another way is refused by
 // name. done must be called when all is read.
-func unpack(r io.Reader, name string) (in *bufio.Reader, compressed bool, done func(), err error) {
-	in, done = bufio.NewReaderSize(r, textBuffer), func() {}
+func unpack(r io.Reader, name string, l Limits) (in *bufio.Reader, compressed bool, done func(), err error) {
+	packed := &counter{r: r}
+	in, done = bufio.NewReaderSize(packed, textBuffer), func() {}
 	head, _ := in.Peek(4)
 	for _, c := range compressions {
 		if !bytes.HasPrefix(head, []byte(c.magic)) {
@@ -30,7 +32,8 @@ func unpack(r io.Reader, name string) (in *bufio.Reader, compressed bool, done f
 		if closer, ok := unpacked.(interface{ Close() }); ok {
 			done = closer.Close
 		}
-		in, compressed = bufio.NewReaderSize(unpacked, textBuffer), true
+		bounded := &inflated{counter: counter{r: unpacked}, packed: packed, ratio: cmp.Or(l.Ratio, RatioDefault)}
+		in, compressed = bufio.NewReaderSize(bounded, textBuffer), true
 		break
 	}
 	head, _ = in.Peek(512)
@@ -55,7 +58,9 @@ var compressions = []struct {
 	magic string
 	open  func(io.Reader) (io.Reader, error)
 }{
-	{"\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
+	{"\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) {
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))
+	}},
 	{"\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 	{"BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
 }

@@ -1,6 +1,7 @@
 package histories
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -33,7 +34,8 @@ func WriteFileUntil(ctx context.Context, path string, h History) error {
 	if strings.HasSuffix(plainName(path), ".edn") {
 		write = WriteEDN
 	}
-	return writeAtomically(path, func(file *os.File) error {
+	folder, name := filepath.Split(path)
+	return Dir(cmp.Or(folder, ".")).writeAtomically(name, func(file *os.File) error {
 		f := until{ctx, file}
 		var z io.WriteCloser
 		switch filepath.Ext(path) {

@@ -8,8 +8,6 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -193,29 +191,30 @@ func readLogs(dir string) []nodeLog {
 	if dir == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(filepath.Join(dir, "nodes"))
+	d := histories.Dir(dir)
+	nodes, err := d.Nodes()
 	if err != nil {
 		return nil // no nodes, no logs
 	}
 	var logs []nodeLog
-	for _, e := range entries {
-		text, cut, err := tail(filepath.Join(dir, "nodes", e.Name(), "log"))
+	for _, n := range nodes {
+		text, cut, err := tail(d, n)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			text = "this log cannot be read: " + err.Error()
 		}
-		logs = append(logs, nodeLog{plain(e.Name()), text, cut})
+		logs = append(logs, nodeLog{plain(n), text, cut})
 	}
 	slices.SortFunc(logs, func(a, b nodeLog) int { return natural(a.Node, b.Node) })
 	return logs
 }
 
-// tail reads the last logLines lines of a file, or the last logBytes bytes if
-// those are fewer.
-func tail(path string) (text string, cut bool, err error) {
-	f, err := os.Open(path)
+// tail reads the last logLines lines of a node's log, or the last logBytes bytes
+// if those are fewer.
+func tail(d histories.Dir, node string) (text string, cut bool, err error) {
+	f, err := d.OpenNode(node, "log")
 	if err != nil {
 		return "", false, err
 	}

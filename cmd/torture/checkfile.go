@@ -206,7 +206,7 @@ func historyIn(dir string) (path string, err error) {
 func jepsenHistory(dir string) string {
 	for _, name := range []string{"history.edn", "history.edn.gz", "history.edn.zst"} {
 		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 			return path
 		}
 	}

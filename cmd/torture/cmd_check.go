@@ -38,6 +38,7 @@ verdict is what both agree on.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := args[0]
 			f.noTuples = cmd.Flags().Changed("independent")
+			f.read.Limits = a.limits
 			switch f.order {
 			case orderBoth, orderFile, orderTime:
 			default:
@@ -84,6 +85,7 @@ verdict is what both agree on.
 	cmd.Flags().BoolVar(&f.read.Independent, "independent", false, "values are Jepsen's [key value] tuples")
 	cmd.Flags().BoolVar(&f.read.Compact, "compact", false, "a completion without an invocation is an operation that took no time")
 	cmd.Flags().StringVar(&f.order, "order", orderBoth, "order of the ops of a file whose times contradict it: file, time, or both: what both agree on")
+	a.addLimitFlags(cmd)
 	cmd.Flags().StringVar(&f.reportDir, "report", "", "folder for the report about a file: result.json, report.html and what the checker draws")
 	return cmd
 }
@@ -106,7 +108,7 @@ func parseOptions(options []string) (map[string]json.RawMessage, error) {
 
 // openTrial makes the trial that a run's directory tells of.
 func (a *app) openTrial(dir string) (*run.Trial, *histories.Opened, error) {
-	opened, err := histories.Open(dir)
+	opened, err := a.limits.Open(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,7 +121,7 @@ func (a *app) openTrial(dir string) (*run.Trial, *histories.Opened, error) {
 	}
 	var script []histories.Op
 	if opened.Manifest.Schedule {
-		s, err := histories.ReadSchedule(histories.Dir(dir).Path("schedule.jsonl"))
+		s, err := opened.ReadSchedule(a.limits)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -52,6 +52,7 @@ history then. Whatever is judged, OUT gets the verdict that IN gets.`,
 			return nil
 		},
 	}
+	a.addLimitFlags(cmd)
 	cmd.Flags().BoolVar(&independent, "independent", false, "values are Jepsen's [key value] tuples: give each op its key")
 	return cmd
 }
@@ -61,7 +62,7 @@ history then. Whatever is judged, OUT gets the verdict that IN gets.`,
 func (a *app) historyOf(cmd *cobra.Command, path string, independent bool) (histories.History, error) {
 	if info, err := os.Stat(path); path != "-" && err == nil && info.IsDir() {
 		if isRun(path) {
-			opened, err := histories.Open(path)
+			opened, err := a.limits.Open(path)
 			if err != nil {
 				return histories.History{}, err
 			}
@@ -76,6 +77,6 @@ func (a *app) historyOf(cmd *cobra.Command, path string, independent bool) (hist
 		}
 		path = found
 	}
-	h, _, err := a.readFile(path, cmd.InOrStdin(), histories.ReadOptions{Independent: independent, Compact: true})
+	h, _, err := a.readFile(path, cmd.InOrStdin(), histories.ReadOptions{Limits: a.limits, Independent: independent, Compact: true})
 	return h, err
 }

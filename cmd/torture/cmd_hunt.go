@@ -213,7 +213,7 @@ func (a *app) shrinkFound(ctx context.Context, tally *tally, k *kept, shrink boo
 		fmt.Fprintf(a.stderr, "interrupted before it was shrunk: torture shrink %s\n", quoted(k.run.Run))
 		return k.run
 	}
-	opened, err := histories.Open(k.run.Run)
+	opened, err := a.limits.Open(k.run.Run)
 	if err == nil {
 		tally.Shrunk, err = a.shrink(ctx, k.trial, opened.History, k.run.Run, time.Minute)
 	}

@@ -88,6 +88,7 @@ first line says what to run, the others are invocations.` + "\n" + exitStatus,
 			return verdictOf(code)
 		},
 	}
+	a.addLimitFlags(cmd)
 	a.addContainerFlags(cmd)
 	cmd.Flags().StringVar(&world, "world", "", "where to do it: sim or docker (default: where it was)")
 	complete(cmd, "world", "sim", "docker")
@@ -137,7 +138,7 @@ func (a *app) replayed(path, world string) (*run.Trial, *identity, error) {
 			}
 		}
 	} else {
-		s, err := histories.ReadSchedule(path)
+		s, err := a.limits.ReadSchedule(path)
 		if err != nil {
 			return nil, nil, err
 		}

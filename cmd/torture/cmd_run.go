@@ -61,7 +61,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 			}
 			var script []histories.Op
 			if flags.schedule != "" {
-				if script, err = scripted(cmd, flags.schedule, t.Nodes, &m); err != nil {
+				if script, err = a.scripted(cmd, flags.schedule, t.Nodes, &m); err != nil {
 					return err
 				}
 			}
@@ -94,13 +94,13 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 
 // scripted reads the faults of a run from a file, and makes m say so. size is
 // that of the cluster if m does not say it.
-func scripted(cmd *cobra.Command, path string, size int, m *histories.Manifest) ([]histories.Op, error) {
+func (a *app) scripted(cmd *cobra.Command, path string, size int, m *histories.Manifest) ([]histories.Op, error) {
 	for _, name := range []string{"nemesis", "interval", "targets", "budget"} {
 		if cmd.Flags().Changed(name) {
 			return nil, fmt.Errorf("--schedule and --%s: the schedule says which faults there are, whom they strike and when", name)
 		}
 	}
-	s, err := histories.ReadSchedule(path)
+	s, err := a.limits.ReadSchedule(path)
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,7 @@ world.` + "\n" + exitStatus,
 			return a.sayOf(a.shrink(ctx, tr, opened.History, args[0], limit))
 		},
 	}
+	a.addLimitFlags(cmd)
 	cmd.Flags().DurationVar(&limit, "limit", time.Minute, "stop after this time with the smallest schedule so far")
 	return cmd
 }

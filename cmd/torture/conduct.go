@@ -61,7 +61,7 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial, same *identity) (*outc
 			return nil, failed(err)
 		}
 	}
-	logFile, err := os.Create(filepath.Join(dir, "torture.log"))
+	logFile, err := store.Append("torture.log")
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -194,7 +194,7 @@ func (a *app) world(ctx context.Context, tr *run.Trial, dir string, log *zap.Log
 func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (*outcome, error) {
 	o := &outcome{Version: histories.ResultVersion, Run: dir, State: stateOf(cut), Manifest: tr.Manifest, Repeat: repeatCommand(dir)}
 	o.Error = reason(cut)
-	page, err := promptly(ctx, func() ([]byte, error) { return o.weigh(ctx, tr) })
+	page, err := promptly(ctx, func() ([]byte, error) { return o.weigh(ctx, tr, a.limits) })
 	if err != nil {
 		return nil, err
 	}
@@ -202,13 +202,13 @@ func (a *app) judge(ctx context.Context, tr *run.Trial, dir string, cut error) (
 }
 
 // weigh completes o by what its run's directory holds, and makes the report.
-func (o *outcome) weigh(ctx context.Context, tr *run.Trial) (page []byte, err error) {
+func (o *outcome) weigh(ctx context.Context, tr *run.Trial, limits histories.Limits) (page []byte, err error) {
 	if tr.Manifest.World != "sim" {
-		if err := histories.Merge(o.Run); err != nil {
+		if err := limits.Merge(o.Run); err != nil {
 			return nil, failed(err)
 		}
 	}
-	opened, err := histories.Open(o.Run)
+	opened, err := limits.Open(o.Run)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -275,7 +275,7 @@ func (a *app) say(o *outcome) error {
 	if a.json {
 		printJSON(a.stdout, o)
 	} else {
-		opened, err := histories.Open(o.Run)
+		opened, err := a.limits.Open(o.Run)
 		if err != nil {
 			return failed(err)
 		}

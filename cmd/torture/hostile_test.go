@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,5 +45,20 @@ func TestNumbersOutOfBounds(t *testing.T) {
 	} {
 		schedule := write(t, "s.jsonl", `{"time":"1s","process":"nemesis/`+strings.Split(params, `"`)[3]+`","f":"inject","value":{"id":"x","targets":["n1"],`+params+"}}\n")
 		do(t, "run", "total", "--world", "sim", "--schedule", schedule, "--store", t.TempDir()).want(t, exitUsage, want)
+	}
+}
+
+// The limits of what is read can be raised.
+func TestLimitFlags(t *testing.T) {
+	file := write(t, "h.jsonl", `{"process":0,"type":"invoke","f":"read"`+strings.Repeat(" ", 2000)+"}\n"+`{"process":0,"type":"ok","f":"read"}`+"\n")
+	check := []string{"check", file, "--checker", "linearizable"}
+	do(t, append(check, "--max-record", "1kB")...).want(t, exitUsage, file+":1: the line is longer than 1024 bytes, the limit that --max-record sets")
+	do(t, append(check, "--max-record", "1MB")...).want(t, exitValid)
+	do(t, append(check, "--max-record", "2GB")...).want(t, exitUsage, "want a size from 1 to 1GB, such as 64MB")
+	do(t, append(check, "--max-ratio", "-1")...).want(t, exitUsage, "--max-ratio")
+	out := filepath.Join(t.TempDir(), "out.edn")
+	do(t, "convert", file, out, "--max-record", "1kB").want(t, exitUsage, "--max-record")
+	if _, err := os.Stat(out); err == nil {
+		t.Error("something was written")
 	}
 }

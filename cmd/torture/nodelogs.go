@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
@@ -24,7 +23,7 @@ func nodeLogs(dir string, tr *run.Trial) checker.Checker {
 			break
 		}
 		var f *os.File
-		if f, err = os.Open(filepath.Join(dir, "nodes", n, "log")); errors.Is(err, fs.ErrNotExist) {
+		if f, err = histories.Dir(dir).OpenNode(n, "log"); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 			continue
 		} else if err != nil {

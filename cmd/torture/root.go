@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/torture-harness/torture/docker"
+	"github.com/torture-harness/torture/histories"
 	"github.com/torture-harness/torture/sim"
 	"github.com/torture-harness/torture/targets/all"
 )
@@ -27,14 +28,15 @@ type app struct {
 	store          string
 	json           bool
 	verbose        bool
-	patience       time.Duration   // how long a run may hang, see watchdog; 0: as long as is right for it
-	handlers       time.Duration   // how long a handler of a simulated node may take; 0: as long as is right
-	stuck          bool            // one is still running in this process, see loop
-	binary         string          // for containers; "": found or built
-	publish        string          // address of a remote engine's machine for clients; "": the engine's own
-	sabotage       docker.Sabotage // of containers, by tests alone
-	simulated      sim.Sabotage    // of the simulator, likewise
-	own            all.Catalogue   // targets beside those of torture, by tests alone
+	limits         histories.Limits // of what is read
+	patience       time.Duration    // how long a run may hang, see watchdog; 0: as long as is right for it
+	handlers       time.Duration    // how long a handler of a simulated node may take; 0: as long as is right
+	stuck          bool             // one is still running in this process, see loop
+	binary         string           // for containers; "": found or built
+	publish        string           // address of a remote engine's machine for clients; "": the engine's own
+	sabotage       docker.Sabotage  // of containers, by tests alone
+	simulated      sim.Sabotage     // of the simulator, likewise
+	own            all.Catalogue    // targets beside those of torture, by tests alone
 }
 
 func execute(args []string, stdout, stderr io.Writer) int {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -69,8 +67,9 @@ func (d *watchdog) watch(every time.Duration, hangs func()) {
 // directory, the world taken down, and exit code 255. The goroutine that hangs
 // cannot be asked to do that.
 func (a *app) hangs(limit time.Duration, dir string, world io.Closer, log *zap.Logger) {
-	path := filepath.Join(dir, "goroutines.txt")
-	err := os.WriteFile(path, dump(), 0o644)
+	const name = "goroutines.txt"
+	path := histories.Dir(dir).Path(name)
+	err := histories.Dir(dir).SaveFile(name, dump())
 	log.Info("nothing has happened for long: the run hangs", zap.Duration("limit", limit), zap.String("dump", path), zap.Error(err))
 	closed := make(chan struct{})
 	go func() { defer close(closed); _ = world.Close() }()
