@@ -111,6 +111,19 @@ func ByName(name string, opts map[string]json.RawMessage) (Checker, error) {
 	return Safe(name, c), nil
 }
 
+// Fields are the further fields of ops that checkers look at.
+var Fields = []string{"at", "exception", "idx", "op"}
+
+// LooksAtRecords tells whether the checker of that name looks at the values of
+// what neither clients nor nemeses did: at what nodes recorded.
+func LooksAtRecords(name string) bool {
+	switch name {
+	case "append", "linearizable", "set", "set-full", "unhandled-exceptions", "versioned-register":
+		return false
+	}
+	return true
+}
+
 // Names lists the names that ByName knows, sorted.
 func Names() []string { return sortedKeys(registry) }
 

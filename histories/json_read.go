@@ -65,7 +65,8 @@ func badField(name, format string, args ...any) error {
 // need not be decoded is not.
 type parser struct {
 	record
-	durations bool // time may be a string such as "2s"
+	durations bool     // time may be a string such as "2s"
+	fields    []string // further fields that are kept; nil: all
 	seen      field
 	more      []extMember
 	buf       []byte
@@ -342,16 +343,21 @@ func (p *parser) sortExt() error {
 	slices.SortFunc(p.more, func(a, b extMember) int { return bytes.Compare(a.name, b.name) })
 	p.buf = p.buf[:0]
 	for i, m := range p.more {
-		if i > 0 {
-			if bytes.Equal(m.name, p.more[i-1].name) {
-				return badField(string(m.name), "it appears twice")
-			}
+		if i > 0 && bytes.Equal(m.name, p.more[i-1].name) {
+			return badField(string(m.name), "it appears twice")
+		}
+		if p.fields != nil && p.has&(hasProcess|hasType) != 0 && !slices.Contains(p.fields, string(m.name)) {
+			continue
+		}
+		if len(p.buf) > 0 {
 			p.buf = append(p.buf, ',')
 		}
 		p.buf = append(appendString(p.buf, string(m.name)), ':')
 		p.buf = append(p.buf, m.value...)
 	}
-	p.ext = p.buf
+	if len(p.buf) > 0 {
+		p.ext = p.buf
+	}
 	return nil
 }
 

@@ -208,3 +208,26 @@ func TestDeepValues(t *testing.T) {
 		}
 	}
 }
+
+// What nobody looks at is not kept, and all else is as it was.
+func TestFieldsKept(t *testing.T) {
+	text := `{"process":0,"type":"invoke","f":"w","value":1,"at":7,"junk":{"a":1},"x":2}
+{"process":"n1","type":"info","f":"role","value":{"role":"leader"},"lamport":3,"junk":1}
+{"process":"nemesis","type":"info","f":"kill","value":["n1"]}
+`
+	want := `{"index":0,"time":0,"process":0,"type":"invoke","f":"w","value":1,"at":7}
+{"index":1,"time":1,"process":"n1","type":"info","f":"role","lamport":3}
+{"index":2,"time":2,"process":"nemesis","type":"info","f":"kill","value":["n1"]}
+`
+	h, _, err := Read(strings.NewReader(text), "h.jsonl", ReadOptions{Fields: []string{"at", "idx"}, Bare: true})
+	if err != nil || write(t, h) != want {
+		t.Errorf("got\n%s%v", write(t, h), err)
+	}
+	for _, text := range []string{`{"process":0,"type":"ok","junk":1,"junk":1}`, `{"nodes":1,"name":2}`} {
+		_, _, err := Read(strings.NewReader(text), "h.jsonl", ReadOptions{Fields: []string{}})
+		_, _, want := Read(strings.NewReader(text), "h.jsonl", ReadOptions{})
+		if err == nil || want == nil || err.Error() != want.Error() {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+}

@@ -18,6 +18,12 @@ type ReadOptions struct {
 	// Compact accepts a completion without an invocation: an operation that
 	// is instantaneous at its index.
 	Compact bool
+	// Fields are the further fields of ops that are kept, if it is not nil: what
+	// nobody looks at then takes no memory.
+	Fields []string
+	// Bare leaves out the values of what is neither a client's nor a nemesis':
+	// of records, which only some checkers look at.
+	Bare bool
 	// Recorders are names of processes that only record, as the nodes of a
 	// run do, whatever they record.
 	Recorders []string
@@ -157,7 +163,7 @@ type reader struct {
 }
 
 func newReader(o ReadOptions, info *ReadInfo, size int64) *reader {
-	return &reader{b: Builder{Compact: o.Compact}, o: o, info: info, size: size}
+	return &reader{b: Builder{Compact: o.Compact}, p: parser{fields: o.Fields}, o: o, info: info, size: size}
 }
 
 // sizeOf is how much there is to read from r, or 0.
@@ -201,6 +207,9 @@ func (r *reader) line(n int, line []byte) error {
 		if err := p.splitTuple(); err != nil {
 			return err
 		}
+	}
+	if r.o.Bare && !p.process.Client() && !p.process.Nemesis() {
+		p.value = nil
 	}
 	r.transaction()
 	r.tuples.take(&p.record)

@@ -77,7 +77,11 @@ func (a *app) checkFile(ctx context.Context, path string, stdin io.Reader, f fil
 	if err != nil {
 		return err
 	}
-	h, info, err := a.readFile(path, stdin, f.read)
+	o := f.read
+	if f.reportDir == "" { // else the page shows what nodes recorded
+		o.Fields, o.Bare = checker.Fields, !checker.LooksAtRecords(f.checker)
+	}
+	h, info, err := a.readFile(path, stdin, o)
 	if err != nil {
 		return err
 	}
