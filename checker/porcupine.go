@@ -104,5 +104,8 @@ func draw[S comparable, C any](ctx context.Context, m Model[S, C], part []span[C
 	if porcupine.Visualize(unlimited.model(), info, &page) != nil {
 		return nil // a part that cannot be drawn is still judged
 	}
-	return page.Bytes()
+	return bytes.Replace(page.Bytes(), []byte("<head>"), []byte("<head>\n"+drawingPolicy), 1)
 }
+
+// drawingPolicy lets porcupine's page run its script, and load nothing.
+const drawingPolicy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">`

@@ -23,6 +23,9 @@ func TestDrawingEscapesValues(t *testing.T) {
 	if r.Verdict != Invalid || !found {
 		t.Fatalf("%s, a page of %d bytes", r.Verdict, len(page))
 	}
+	if !strings.Contains(page[:strings.Index(page, "<style")], `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; `) {
+		t.Error("the drawing has no policy, or has it too late")
+	}
 	if strings.Contains(states, `\u003cimg`) || !strings.Contains(states, `\u0026lt;img`) {
 		t.Errorf("a state is drawn without escaping: %.300s", states)
 	}

@@ -2,9 +2,12 @@ package report
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html/template"
 	"io"
 	"io/fs"
@@ -28,6 +31,16 @@ const (
 	anomaliesMax = 200 // in the page
 	pageValue    = 600 // bytes of a value in the page
 )
+
+// policy is the page's content security policy: it runs its own script and no
+// other, and loads nothing, whatever has come into it from outside.
+var policy = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; style-src-attr 'unsafe-inline'; base-uri 'none'; form-action 'none'", digest("page.js"), digest("page.css"))
+
+// digest names an asset in a policy.
+func digest(name string) string {
+	sum := sha256.Sum256(asset(name))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
 
 // HTML writes the run as one page. It loads nothing and works from disk, also
 // for long histories: of many calls it draws a part, and says so.
@@ -63,6 +76,7 @@ type view struct {
 	Logs           []nodeLog
 	Files          []string
 	Stats          string
+	Policy         string
 	CSS            template.CSS
 	JS             template.JS
 	Parts          []partView
@@ -115,7 +129,7 @@ func newView(in Input) view {
 		Latency: latencies(h, cs, fs), Rate: rates(h, cs, fs),
 		FaultKinds: faultCounts(every),
 		Ops:        h.Len(), Calls: len(cs), Logs: readLogs(in.Dir), Parts: parts(in.Result), Why: untold(in.Result),
-		CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
+		Policy: policy, CSS: template.CSS(asset("page.css")), JS: template.JS(asset("page.js")),
 	}
 	if s := stalls(h); s != "" {
 		v.Facts = append(v.Facts, [2]string{"stalls", s})

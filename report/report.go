@@ -122,6 +122,10 @@ func clip(s string, n int) string {
 	return fmt.Sprintf("%s… (%d bytes)", s[:cut], len(s))
 }
 
+// Plain is s, which anybody may have written, as a part of one line: clipped to n
+// bytes, and without control characters.
+func Plain(s string, n int) string { return plain(clip(s, n)) }
+
 // plain spells out what is not fit to print: control characters, and bytes
 // that are no UTF-8.
 func plain(s string) string {
