@@ -50,7 +50,7 @@ func (a *app) readFile(path string, stdin io.Reader, o histories.ReadOptions) (h
 		return h, info, err
 	}
 	say := func(format string, args ...any) {
-		fmt.Fprintf(a.stderr, "%s: "+format+"\n", append([]any{path}, args...)...)
+		a.remark("%s: "+format, append([]any{path}, args...)...)
 	}
 	if info.Torn > 0 {
 		say("the last line is torn and was dropped")
@@ -110,7 +110,7 @@ func (a *app) checkFile(ctx context.Context, path string, stdin io.Reader, f fil
 func (a *app) weigh(ctx context.Context, path string, c checker.Checker, h histories.History, back histories.Backwards) checker.Result {
 	r := c.Check(ctx, h)
 	warn := func(what string) {
-		fmt.Fprintf(a.stderr, "%s: the times of %s contradict the order of the file, by up to %v, first in line %d; %s\n",
+		a.remark("%s: the times of %s contradict the order of the file, by up to %v, first in line %d; %s",
 			path, count(back.Ops, "op"), back.By, back.Line, what)
 	}
 	timed, err := histories.ByTime(h)

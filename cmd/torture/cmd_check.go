@@ -113,7 +113,7 @@ func (a *app) openTrial(dir string) (*run.Trial, *histories.Opened, error) {
 		return nil, nil, err
 	}
 	if opened.Torn > 0 {
-		fmt.Fprintf(a.stderr, "%s: the last line of %s is torn and was dropped\n", dir, count(opened.Torn, "file"))
+		a.remark("%s: the last line of %s is torn and was dropped", dir, count(opened.Torn, "file"))
 	}
 	t, err := a.targets().Named(opened.Manifest.Target)
 	if err != nil {

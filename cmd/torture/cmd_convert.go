@@ -67,7 +67,7 @@ func (a *app) historyOf(cmd *cobra.Command, path string, independent bool) (hist
 				return histories.History{}, err
 			}
 			if opened.Torn > 0 {
-				fmt.Fprintf(a.stderr, "%s: the last line of %s is torn and was dropped\n", path, count(opened.Torn, "file"))
+				a.remark("%s: the last line of %s is torn and was dropped", path, count(opened.Torn, "file"))
 			}
 			return opened.History, nil
 		}

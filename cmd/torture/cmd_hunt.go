@@ -80,7 +80,7 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			live := terminal(a.stderr) && !a.json
 			h.beat, h.each = heartbeat, func(t *tally) { fmt.Fprintln(a.stderr, t.progress(h.limit)) }
 			if live {
-				h.beat, h.each = 200*time.Millisecond, func(t *tally) { fmt.Fprint(a.stderr, "\r\x1b[K"+t.progress(h.limit)) }
+				h.beat, h.each = 200*time.Millisecond, func(t *tally) { redraw(a.stderr, t.progress(h.limit)) }
 			}
 			ctx, stop := a.interrupts.until(cmd.Context())
 			defer stop()
@@ -106,7 +106,7 @@ func (a *app) newHuntTarget(t targets.Target) *cobra.Command {
 			fmt.Fprintf(a.stderr, "hunting %s in the simulator: %s from %d on, %s at a time\n", t.Name, count(h.seeds, "seed"), h.first, count(h.workers, "worker"))
 			tally, err := h.run(ctx)
 			if live {
-				fmt.Fprint(a.stderr, "\r\x1b[K")
+				redraw(a.stderr, "")
 			}
 			if err != nil {
 				return failed(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/report"
 )
 
 // selection are the flags that choose among the runs of a store.
@@ -155,12 +156,12 @@ func newListCommand(a *app) *cobra.Command {
 			var size int64
 			for _, r := range runs {
 				if r.Error != "" {
-					fmt.Fprintf(w, "%s\tbroken: %s\n", r.Name, r.Error)
+					fmt.Fprintf(w, "%s\tbroken: %s\n", field(r.Name), report.Plain(r.Error, 500))
 					continue
 				}
 				m := r.Manifest
 				size += r.Size
-				fmt.Fprintf(w, "%s\t%s\t%s/%s\t%s\t%d\t%s\t%s\t%s\n", r.Name, verdict(r), m.Target, m.Workload, m.World, m.Seed, m.Bug,
+				fmt.Fprintf(w, "%s\t%s\t%s/%s\t%s\t%d\t%s\t%s\t%s\n", field(r.Name), field(verdict(r)), field(m.Target), field(m.Workload), field(m.World), m.Seed, field(m.Bug),
 					m.Started.Local().Format(time.DateTime), bytesText(r.Size))
 			}
 			if err := w.Flush(); err != nil {
@@ -175,6 +176,9 @@ func newListCommand(a *app) *cobra.Command {
 	complete(cmd, "sort", strings.Split(sortWords, ", ")...)
 	return cmd
 }
+
+// field is a text of a store, for a table.
+func field(s string) string { return report.Plain(s, 200) }
 
 // bytesText is a size for people: "2460 kB", "13.5 MB".
 func bytesText(n int64) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/torture-harness/torture/checker"
 	"github.com/torture-harness/torture/histories"
+	"github.com/torture-harness/torture/report"
 )
 
 // pruned is what prune came to.
@@ -77,7 +78,7 @@ short, was not checked, or is none that it understands.`,
 					verb = "would remove"
 				}
 				for _, dir := range p.Removed {
-					fmt.Fprintln(a.stdout, verb, dir)
+					fmt.Fprintln(a.stdout, verb, report.Plain(dir, 1000))
 				}
 				fmt.Fprintf(a.stdout, "%s %s, %s; %d kept\n", verb, count(len(p.Removed), "run"), bytesText(p.Bytes), p.Kept)
 			}

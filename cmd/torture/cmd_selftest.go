@@ -83,7 +83,7 @@ that was not looked for to the end, since it was interrupted, unknown.` + "\n" +
 			for _, t := range chosen {
 				for _, b := range t.Bugs {
 					if terminal(a.stderr) {
-						fmt.Fprintf(a.stderr, "\r\x1b[K%s %s", t.Name, b.Name)
+						redraw(a.stderr, t.Name+" "+b.Name)
 					}
 					p, err := plant(ctx, t, b, first, workers)
 					if err != nil {
@@ -93,7 +93,7 @@ that was not looked for to the end, since it was interrupted, unknown.` + "\n" +
 				}
 			}
 			if terminal(a.stderr) {
-				fmt.Fprint(a.stderr, "\r\x1b[K")
+				redraw(a.stderr, "")
 			}
 			if len(test.Bugs) == 0 {
 				test.Verdict = checker.Vacuous

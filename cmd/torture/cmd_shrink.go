@@ -69,12 +69,12 @@ func (a *app) shrink(ctx context.Context, tr *run.Trial, h histories.History, di
 	defer cancel()
 	show := func(s *run.Shrunk) {
 		if terminal(a.stderr) && !a.json {
-			fmt.Fprintf(a.stderr, "\r\x1b[Kshrinking: %s, %s, %v after %s", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries))
+			redraw(a.stderr, fmt.Sprintf("shrinking: %s, %s, %v after %s", count(s.Ops, "operation"), count(s.Faults, "fault"), s.Manifest.End.Truncate(time.Millisecond), tries(s.Tries)))
 		}
 	}
 	s, err := run.Shrink(working, tr, h, r, show)
 	if terminal(a.stderr) && !a.json {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
+		redraw(a.stderr, "")
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:

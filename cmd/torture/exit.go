@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/torture-harness/torture/checker"
+	"github.com/torture-harness/torture/report"
 )
 
 // Exit codes: Jepsen's, and one for runs that prove nothing.
@@ -75,14 +76,24 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 }
 
+// complaintsMax bounds the lines of an error that are printed.
+const complaintsMax = 50
+
 // complain prints an error, which may be several, one a line: the first after
 // the prefix, the others below it.
 func complain(w io.Writer, prefix string, err error) {
+	n := 0
 	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimRight(line, " \r\n"); line != "" {
-			fmt.Fprintln(w, prefix+line)
+		if line = strings.TrimRight(line, " \r\n"); line == "" {
+			continue
+		}
+		if n++; n <= complaintsMax {
+			fmt.Fprintln(w, prefix+report.Plain(line, 2000))
 			prefix = strings.Repeat(" ", len(prefix))
 		}
+	}
+	if n > complaintsMax {
+		fmt.Fprintf(w, "%s… and %d more\n", prefix, n-complaintsMax)
 	}
 }
 

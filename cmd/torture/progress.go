@@ -70,10 +70,10 @@ func (p *progress) draw() {
 	for {
 		select {
 		case <-p.done:
-			fmt.Fprint(p.a.stderr, "\r\x1b[K")
+			redraw(p.a.stderr, "")
 			return
 		case <-tick.C:
-			fmt.Fprint(p.a.stderr, "\r\x1b[K"+p.line())
+			redraw(p.a.stderr, p.line())
 		}
 	}
 }

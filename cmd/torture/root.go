@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -61,6 +60,7 @@ func (a *app) executeAlone(line *lifeline) int {
 }
 
 func (a *app) execute() (code int) {
+	a.stdout, a.stderr = &screen{w: a.stdout}, &screen{w: a.stderr}
 	defer func() {
 		if p := recover(); p != nil {
 			// Go's own end of a panic is exit code 2, which would be a verdict.
@@ -120,12 +120,6 @@ func one(what string) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("%s needs one %s, and got %s (see %s --help)", cmd.Name(), what, count(len(args), "argument"), cmd.CommandPath())
 	}
-}
-
-// terminal tells whether w is one.
-func terminal(w io.Writer) bool {
-	f, ok := w.(interface{ Fd() uintptr })
-	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // waiting tells people what they wait for.
