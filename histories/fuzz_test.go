@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"testing/iotest"
 )
 
 // Whatever is read can be written, and is the same when it is read again.
@@ -33,7 +34,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("\ufeff{\n \"process\": \"0\",\n\"type\":\"invoke\", \"time\": 0.5, \"index\":-1 }\n{\"process\":0,\n\"type\":\"ok\",\"time\":-1,\"final?\":true}"), false, false)
 	f.Add([]byte(`{"process":"adder","type":"info"}`+"\n"+`{"process":"adder","type":"invoke","value":[["r",1]],"time":2.5e3,"index":3}`+"\n"+`{"process":"adder","type":"ok","value":[["r",1,[2]]],"index":1}`), false, false)
 	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
-		h, _, err := Read(bytes.NewReader(data), "h.jsonl", ReadOptions{Independent: independent, Compact: compact})
+		h, _, err := inBuffers(t, data, "h.jsonl", ReadOptions{Independent: independent, Compact: compact})
 		if err != nil {
 			return
 		}
@@ -46,6 +47,22 @@ func FuzzRead(f *testing.F) {
 		edn := throughEDN(t, h, compact)
 		again(t, edn, "h.edn", compact, WriteEDN)
 	})
+}
+
+// inBuffers is Read, which is the same with small buffers.
+func inBuffers(t *testing.T, data []byte, name string, o ReadOptions) (h History, info ReadInfo, err error) {
+	t.Helper()
+	h, info, err = Read(bytes.NewReader(data), name, o)
+	for _, size := range []int{1, 7, 64} {
+		buffers(t, size, func() {
+			got, gotInfo, gotErr := Read(iotest.HalfReader(bytes.NewReader(data)), name, o)
+			if !reflect.DeepEqual(gotInfo, info) || wording(gotErr) != wording(err) {
+				t.Fatalf("buffers of %d bytes:\n got %+v, %v\nwant %+v, %v", size, gotInfo, gotErr, info, err)
+			}
+			wantEqual(t, got, h)
+		})
+	}
+	return h, info, err
 }
 
 // throughEDN is h, written as EDN and read again: the same but for the
@@ -86,7 +103,7 @@ func FuzzEDN(f *testing.F) {
 	f.Add([]byte(`({:type :invoke :process 0 :f :txn :value [[:append :x 1e400] [:r "y" nil]]})`), false, false)
 	f.Add([]byte(`{:type :invoke :process "adder" :f :read :value [[:r :x]] :final? true :time 1.5 :index 7} {:type :info :process :adder :f :read :index 3}`), false, false)
 	f.Fuzz(func(t *testing.T, data []byte, independent, compact bool) {
-		h, _, err := Read(bytes.NewReader(data), "h.edn", ReadOptions{Independent: independent, Compact: compact})
+		h, _, err := inBuffers(t, data, "h.edn", ReadOptions{Independent: independent, Compact: compact})
 		if err != nil {
 			return
 		}

@@ -20,7 +20,7 @@ func TestPolicy(t *testing.T) {
 	}
 	got := html.UnescapeString(meta[1])
 	sum := func(element string) string {
-		m := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindAllStringSubmatch(page, -1)
+		m := regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(page, -1)
 		if len(m) != 1 {
 			t.Fatalf("the page has %d elements %s, want one", len(m), element)
 		}
