@@ -31,8 +31,12 @@ func (e *BoundError) Error() string { return fmt.Sprintf("%s is %v: want %s", e.
 // where there is one.
 func (m Manifest) Validate() error {
 	var b bounds
-	within(&b, "nodes", m.Nodes, 0, NodesMax)
-	within(&b, "clients", m.Clients, 0, ClientsMax)
+	if m.Nodes != 0 {
+		within(&b, "nodes", m.Nodes, 1, NodesMax)
+	}
+	if m.Clients != 0 {
+		within(&b, "clients", m.Clients, 1, ClientsMax)
+	}
 	if m.Rate != 0 {
 		within(&b, "rate", m.Rate, RateMin, RateMax)
 	}

@@ -21,9 +21,9 @@ func TestBounds(t *testing.T) {
 		}
 	}
 	for want, m := range map[string]Manifest{
-		"nodes is 1000000000: want 0 to 99":                             {Nodes: 1e9},
-		"clients is 2000000000: want 0 to 10000":                        {Clients: 2e9},
-		"clients is -1: want 0 to 10000":                                {Clients: -1},
+		"nodes is 1000000000: want 1 to 99":                             {Nodes: 1e9},
+		"clients is 2000000000: want 1 to 10000":                        {Clients: 2e9},
+		"clients is -1: want 1 to 10000":                                {Clients: -1},
 		"rate is 1e+300: want 1e-06 to 1e+06":                           {Rate: 1e300},
 		"rate is 1e-300: want 1e-06 to 1e+06":                           {Rate: 1e-300},
 		"rate is NaN: want 1e-06 to 1e+06":                              {Rate: math.NaN()},

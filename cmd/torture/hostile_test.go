@@ -11,8 +11,8 @@ import (
 // size, wherever they stand: in flags, run.json, or a schedule.
 func TestNumbersOutOfBounds(t *testing.T) {
 	for _, c := range []struct{ flag, value, want string }{
-		{"--nodes", "1000000000", "want 0 to 99"},
-		{"--clients", "2000000000", "want 0 to 10000"},
+		{"--nodes", "1000000000", "want 1 to 99"},
+		{"--clients", "2000000000", "want 1 to 10000"},
 		{"--rate", "1e300", "want 1e-06 to 1e+06"},
 		{"--recovery", "2562047h47m", "want 0s to 10000h0m0s"},
 		{"--time-limit", "2562047h47m", "want 0s to 10000h0m0s"},
@@ -33,11 +33,11 @@ func TestNumbersOutOfBounds(t *testing.T) {
 	put(t, filepath.Join(store, "r", "run.json"), `{"version":2,"target":"total","world":"sim","nodes":1000000000}`)
 	dir := filepath.Join(store, "r")
 	for _, command := range []string{"check", "replay", "shrink"} {
-		do(t, command, dir).want(t, exitUsage, "run.json: nodes is 1000000000: want 0 to 99")
+		do(t, command, dir).want(t, exitUsage, "run.json: nodes is 1000000000: want 1 to 99")
 	}
 	do(t, "list", "--store", store).want(t, exitValid, "broken: ", "nodes is 1000000000")
 	schedule := write(t, "s.jsonl", `{"schedule":1,"run":{"version":2,"target":"total","world":"sim","clients":2000000000}}`+"\n")
-	do(t, "replay", schedule).want(t, exitUsage, "s.jsonl:1: head of the schedule: run: clients is 2000000000: want 0 to 10000")
+	do(t, "replay", schedule).want(t, exitUsage, "s.jsonl:1: head of the schedule: run: clients is 2000000000: want 1 to 10000")
 	for params, want := range map[string]string{
 		`"kind":"delay","params":{"delay":"2562047h"}`:             "params.delay is 2562047h0m0s: want at most 10000h0m0s",
 		`"kind":"bandwidth","params":{"rate":1000000000000000000}`: "from 1 to 1000000000000",

@@ -36,7 +36,7 @@ func TestBadUse(t *testing.T) {
 		{"run raft --world sim --nemesis nope", []string{"--nemesis", `"nope"`, "partition"}},
 		{"run total --world sim --nemesis membership", []string{"--nemesis", `"membership"`}},
 		{"run raft --world sim --nodes 0", []string{"--nodes 0", "more than 0"}},
-		{"run raft --world sim --nodes 100", []string{"100 nodes", "1 to 99"}},
+		{"run raft --world sim --nodes 100", []string{"--nodes 100", "1 to 99"}},
 		{"run raft --world sim --rate -1 --clients 0", []string{"--rate -1", "--clients 0"}},
 		{"run raft --world sim --rate NaN", []string{"--rate NaN"}},
 		{"run raft --world sim --time-limit 0 --recovery -1s", []string{"--time-limit 0s", "--recovery -1s"}},
