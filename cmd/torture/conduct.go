@@ -84,7 +84,9 @@ func (a *app) conduct(ctx context.Context, tr *run.Trial, same *identity) (*outc
 	}
 	if errors.Is(runErr, errInterrupted) {
 		fmt.Fprintln(a.stderr, "interrupted: all is cured and taken down, and what was recorded is checked")
-		ctx = context.WithoutCancel(ctx)
+	}
+	if runErr != nil {
+		ctx = context.WithoutCancel(ctx) // which has been heard of
 	}
 	if err := recorded(dir, runErr); err != nil {
 		log.Info("how the run ended is not noted", zap.Error(err)) // nor will its result be

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -147,6 +148,32 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("%v: %s, %s, version %d", s, o.State, o.Verdict, o.Version)
 			}
 		}
+	}
+}
+
+// A run that failed is judged, also if it was interrupted meanwhile.
+func TestInterruptedFailure(t *testing.T) {
+	target, err := all.Targets().Named("total")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	sound := target.New
+	target.New = func(o node.Options) node.Node {
+		if cancel(); ctx.Err() != nil {
+			panic("a node that cannot be made")
+		}
+		return sound(o)
+	}
+	tr, err := run.NewTrial(target, histories.Manifest{World: "sim", Seed: 1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	a := &app{stdout: &out, stderr: &errs, store: t.TempDir()}
+	o, err := a.conduct(ctx, tr, nil)
+	if o == nil || o.State == histories.Complete || o.Verdict == checker.Valid || strings.Contains(errs.String(), "not judged") {
+		t.Errorf("%+v, %v\n%s", o, err, &errs)
 	}
 }
 
