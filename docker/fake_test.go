@@ -314,7 +314,7 @@ func TestNarrowLink(t *testing.T) {
 func TestLinkLost(t *testing.T) {
 	w := fakeWorld(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/json") {
-			io.WriteString(w, `{"State":{"Running":true}}`)
+			io.WriteString(w, `{"State":{"Running":true},"NetworkSettings":{}}`)
 			return
 		}
 		http.Error(w, `{"message":"not now"}`, http.StatusInternalServerError)

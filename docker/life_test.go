@@ -130,7 +130,7 @@ func TestPauseUnheard(t *testing.T) {
 		case strings.HasSuffix(r.URL.Path, "/unpause"):
 			frozen.Store(false)
 		case strings.HasSuffix(r.URL.Path, "/json"):
-			fmt.Fprintf(w, `{"State":{"Running":true,"Paused":%v}}`, frozen.Load())
+			fmt.Fprintf(w, `{"State":{"Running":true,"Paused":%v},"NetworkSettings":{}}`, frozen.Load())
 		}
 	}, nil)
 	m := w.byName["n1"]

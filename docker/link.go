@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
@@ -104,8 +105,12 @@ func (l *link) listen(conn types.HijackedResponse) {
 	// The agent may be well and the connection not.
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	if c, err := describe(ctx, l.cli, l.id); err != nil || !c.State.Running {
+	switch c, err := describe(ctx, l.cli, l.id); {
+	case cerrdefs.IsNotFound(err), err == nil && !c.State.Running:
 		return // whoever waits for its end tells of it
+	case err != nil:
+		l.lost(err)
+		return
 	}
 	if err := l.attach(ctx); err != nil {
 		l.lost(err)

@@ -41,7 +41,7 @@ func TestForeignFilesInARun(t *testing.T) {
 		}
 	}
 	do(t, "list", "--store", store).want(t, exitValid, "result.json: it is a symbolic link")
-	do(t, "check", dir).want(t, exitValid)
+	do(t, "check", dir).want(t, exitUnknown, "has lost its result.json")
 	if got := read(t, secret); got != "the secret of somebody\n" {
 		t.Errorf("what the link leads to became %q", got)
 	}
