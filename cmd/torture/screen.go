@@ -41,7 +41,10 @@ func (s *screen) Write(b []byte) (int, error) {
 		s.cut = nil
 	}
 	if shown(text) {
-		return s.w.Write(text)
+		if _, err := s.w.Write(text); err != nil {
+			return 0, err
+		}
+		return len(b), nil
 	}
 	var safe []byte
 	for i := 0; i < len(text); {

@@ -25,7 +25,10 @@ func TestScreen(t *testing.T) {
 			var out bytes.Buffer
 			s := &screen{w: &out}
 			for rest := []byte(in); len(rest) > 0; rest = rest[min(size, len(rest)):] {
-				fmt.Fprintf(s, "%s", rest[:min(size, len(rest))])
+				piece := rest[:min(size, len(rest))]
+				if n, err := s.Write(piece); n != len(piece) || err != nil {
+					t.Errorf("%q: wrote %d of %d bytes, %v", piece, n, len(piece), err)
+				}
 			}
 			if out.String() != want {
 				t.Errorf("%q in pieces of %d: got %q, want %q", in, size, out.String(), want)
