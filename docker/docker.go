@@ -182,7 +182,8 @@ func (w *World) bring(ctx context.Context, start func(context.Context) error) er
 	if err = w.prepare(limited, program); err == nil {
 		err = start(limited)
 	}
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+	// What was being made had the same deadline, and may have met it first.
+	if end, _ := limited.Deadline(); err != nil && ctx.Err() == nil && !time.Now().Before(end) {
 		return fmt.Errorf("the cluster is not up after %v; does the docker engine at %s hang? %w", w.patience, w.cli.DaemonHost(), err)
 	}
 	return err
