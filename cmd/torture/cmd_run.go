@@ -84,6 +84,7 @@ func (a *app) newRunTarget(t targets.Target) *cobra.Command {
 	}
 	flags = addTrialFlags(cmd, t)
 	a.addContainerFlags(cmd)
+	a.addLimitFlags(cmd)
 	cmd.Flags().StringVar(&world, "world", "auto", "where nodes run: sim, docker, or auto: docker if an engine answers")
 	complete(cmd, "world", "auto", "sim", "docker")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides a simulated run, and the plan of any (default: drawn)")

@@ -57,6 +57,7 @@ func TestLimitFlags(t *testing.T) {
 	do(t, append(check, "--max-record", "2GB")...).want(t, exitUsage, "want a size from 1 to 1GB, such as 64MB")
 	do(t, append(check, "--max-ratio", "-1")...).want(t, exitUsage, "--max-ratio")
 	out := filepath.Join(t.TempDir(), "out.edn")
+	do(t, "run", "total", "--world", "sim", "--schedule", file, "--max-record", "1kB").want(t, exitUsage, "the limit that --max-record sets")
 	do(t, "convert", file, out, "--max-record", "1kB").want(t, exitUsage, "--max-record")
 	if _, err := os.Stat(out); err == nil {
 		t.Error("something was written")
